@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+OpenTelemetry's own instrumentors: each applied when its library is imported.
+
+Whatever is installed under the entry point group ``opentelemetry_instrumentor``
+is used. One that fails, or does not know the library's version, is left out
+with a line that says why; the next ones are not touched by that.
+"""
+
+from __future__ import annotations
+
+from tellwhy import diagnostics
+from tellwhy.patchers import records
+from tellwhy.patchers.hooks import when_imported
+from tellwhy.patchers.lent import lent_environment
+from tellwhy.plugins import entry_points, load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import ModuleType
+    from typing import Any
+
+    from tellwhy.settings import Settings
+
+GROUP = "opentelemetry_instrumentor"
+
+# Where instrumentors live: only these distributions are looked into at start.
+_DISTRIBUTIONS = ("instrumentation", "opentelemetry", "otel")
+
+# The module whose import is the moment, where it is not the instrumentor's name.
+# Modules of the standard library are always there: their instrumentors wait
+# until something of OpenTelemetry is in use.
+_API = "opentelemetry.trace"
+_TRIGGERS: Mapping[str, tuple[str, ...]] = {
+    "aio-pika": ("aio_pika",),
+    "aiohttp-client": ("aiohttp",),
+    "aiohttp-server": ("aiohttp.web",),
+    "asyncio": (_API,),
+    "aws-lambda": (_API,),
+    "boto": ("boto",),
+    "boto3": ("boto3",),
+    "confluent_kafka": ("confluent_kafka",),
+    "dbapi": (_API,),
+    "google-genai": ("google.genai",),
+    "grpc_aio_client": ("grpc",),
+    "grpc_aio_server": ("grpc",),
+    "grpc_client": ("grpc",),
+    "grpc_server": ("grpc",),
+    "kafka": ("kafka",),
+    "logging": (_API,),
+    "mysql": ("mysql.connector",),
+    "mysqlclient": ("MySQLdb",),
+    "openai": ("openai",),
+    "sqlite3": ("sqlite3",),
+    "system_metrics": (_API,),
+    "threading": (_API,),
+    "tortoiseorm": ("tortoise",),
+    "urllib": ("urllib.request",),
+    "vertexai": ("vertexai",),
+}
+
+# Not used unless asked for by name, with the reason that the doctor gives.
+_ON_REQUEST: Mapping[str, str] = {
+    "logging": "tellwhy puts the trace ids on log records itself (TELLWHY_LOG_CORRELATION)",
+    "system_metrics": "it makes metrics only",
+}
+
+_active: dict[str, Any] = {}
+
+
+def install(settings: Settings, ours: Iterable[str] = ()) -> None:
+    """
+    Wait for the libraries of all installed instrumentors that the settings allow.
+
+    Args:
+
+        settings: Which are disabled, and which alone are wanted.
+
+        ours: The libraries that tellwhy's own patchers take care of.
+    """
+    own = set(ours)
+    for name, target in entry_points(GROUP, like=_DISTRIBUTIONS).items():
+        reason = _unwanted(name, settings)
+        if name in own:
+            continue
+        if reason:
+            records.put(name, "skipped", reason)
+            continue
+        records.put(name, "waiting")
+        for module in _TRIGGERS.get(name, (name.replace("-", "_"),)):
+            when_imported(module, _Apply(name, target, settings))
+
+
+def uninstall() -> None:
+    """Take every instrumentor away that was applied here."""
+    while _active:
+        name, instrumentor = _active.popitem()
+        try:
+            instrumentor.uninstrument()
+        except Exception as error:
+            diagnostics.fault(f"the removal of the instrumentation of {name}", error)
+
+
+def _unwanted(name: str, settings: Settings) -> str:
+    """Return why an instrumentation is not to be used; nothing if it is."""
+    disabled = settings.python_disabled_instrumentations
+    if name in disabled or "*" in disabled:
+        return "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS names it"
+    wanted = {word.partition(":")[0] for word in settings.instrument}
+    if wanted and name not in wanted:
+        return "TELLWHY_INSTRUMENT does not name it"
+    return "" if name in wanted else _ON_REQUEST.get(name, "")
+
+
+class _Apply:
+    """Applies one instrumentor, once, when its library is there."""
+
+    __slots__ = ("name", "settings", "target")
+
+    def __init__(self, name: str, target: str, settings: Settings) -> None:
+        self.name = name
+        self.target = target
+        self.settings = settings
+
+    def __call__(self, _module: ModuleType) -> None:
+        if self.name in _active:
+            return
+        try:
+            with lent_environment(self.settings):
+                self._apply()
+        except ImportError as error:
+            # Its library has many parts, and the one that it needs is not here.
+            records.put(self.name, "skipped", f"it cannot be imported: {error}")
+            diagnostics.debug(f"{self.name} is not instrumented: {error}")
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            records.put(self.name, "skipped", reason)
+            diagnostics.warn(f"{self.name} is not instrumented: {reason}")
+
+    def _apply(self) -> None:
+        instrumentor: Any = load(self.target)()  # type: ignore[operator]  # a class, by the group's contract
+        if getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
+            records.put(self.name, "instrumented", "by the program itself")
+            return
+        instrumentor.instrument(raise_exception_on_conflict=True)
+        _active[self.name] = instrumentor
+        records.put(self.name, "instrumented")
+        diagnostics.debug(f"{self.name} is instrumented by {self.target.partition(':')[0]}")

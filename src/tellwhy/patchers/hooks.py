@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Something is done when a module has been imported: at once if it already has.
+
+Nothing is imported for the program. A finder in front of ``sys.meta_path``
+lets the others find a waited-for module and steps in between its execution and
+the return of the ``import`` statement; the module's loader and spec are the
+real ones by the time its own code runs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tellwhy import diagnostics
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+    Action = Callable[[ModuleType], None]
+    Around = Callable[[], AbstractContextManager[None]]
+
+_waiting: dict[str, list[Action]] = {}
+_around: dict[str, Around] = {}
+
+
+def when_imported(name: str, action: Action) -> None:
+    """
+    Call the action with the module once it has been imported.
+
+    An action that raises is reported and does not reach the program.
+    """
+    module = sys.modules.get(name)
+    if module is not None and not _is_initializing(module):
+        _run(name, action, module)
+        return
+    _waiting.setdefault(name, []).append(action)
+    _install()
+
+
+def around_import(name: str, around: Around) -> None:
+    """Run the body of a module, when it is imported, inside a context manager."""
+    if name not in sys.modules:
+        _around[name] = around
+        _install()
+
+
+def forget_all() -> None:
+    """Take the finder out again and forget what was waited for."""
+    _waiting.clear()
+    _around.clear()
+    if _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
+
+
+def _install() -> None:
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+
+
+def _is_initializing(module: ModuleType) -> bool:
+    return getattr(getattr(module, "__spec__", None), "_initializing", False)
+
+
+def _run(name: str, action: Action, module: ModuleType) -> None:
+    try:
+        action(module)
+    except Exception as error:
+        diagnostics.fault(f"the patching of {name}", error)
+
+
+class _Finder:
+    """Finds what the others find, with our step put into the loader."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in _waiting and name not in _around:
+            return None
+        for finder in sys.meta_path:
+            if finder is self:
+                continue
+            find_spec = getattr(finder, "find_spec", None)
+            spec = find_spec(name, path, target) if find_spec is not None else None
+            if spec is not None:
+                # A namespace package has no loader; a legacy one executes in its own way.
+                if spec.loader is not None and hasattr(spec.loader, "exec_module"):
+                    spec.loader = _Loader(spec.loader)
+                return spec  # type: ignore[no-any-return]
+        return None
+
+
+class _Loader:
+    """Stands in for a module's loader until its code runs."""
+
+    __slots__ = ("_real",)
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        created: ModuleType | None = self._real.create_module(spec)
+        return created
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        spec = module.__spec__
+        if spec is not None:
+            name = spec.name
+            spec.loader = self._real
+        module.__loader__ = self._real
+        around = _around.pop(name, None)
+        if around is None:
+            self._real.exec_module(module)
+        else:
+            with around():
+                self._real.exec_module(module)
+        # A module may replace itself in sys.modules; its users get the replacement.
+        imported = sys.modules.get(name, module)
+        for action in _waiting.pop(name, ()):
+            _run(name, action, imported)
+
+
+_finder: Any = _Finder()

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong although each value by itself is right: settings that contradict, or do nothing."""
+
+from __future__ import annotations
+
+from tellwhy.settings.grammar import Rejected, did_you_mean, ratio
+from tellwhy.settings.setting import Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from tellwhy.settings.load import Settings
+
+# Opentelemetry-python reads OTEL_EXPORTER_OTLP_TIMEOUT in seconds, the
+# specification in milliseconds; nobody means to give up after a tenth of a second.
+_SECONDS_SUSPECTED = 100
+
+WRAPPER_VARIABLE = "TELLWHY_RUN"
+"""What ``tellwhy run`` sets for the program that it starts; no setting of the user's."""
+
+
+def check(settings: Settings, environ: Mapping[str, str], variables: Collection[str]) -> Iterator[Problem]:
+    """
+    Yield what is wrong across settings, putting safe values in force where needed.
+
+    Args:
+
+        settings: What was read; changed in place.
+
+        environ: The environment that it was read from.
+
+        variables: The names of the variables that the table declares.
+    """
+    for rule in _RULES:
+        yield from rule(settings)
+    yield from _unknown_variables(environ, variables)
+
+
+def _sampler_argument(settings: Settings) -> Iterator[Problem]:
+    argument = settings.traces_sampler_arg
+    if argument is None:
+        return
+    sampler = settings.traces_sampler
+    if sampler.endswith("traceidratio"):
+        try:
+            ratio.parse(argument)
+        except Rejected as wrong:
+            assert wrong.use is not None  # a ratio always names a safe value
+            value, label = wrong.use
+            yield _of(settings, "traces_sampler_arg", f"expected {wrong.expected}", f"using {label}")
+            settings._put("traces_sampler_arg", f"{value:g}", settings.origin("traces_sampler_arg"))
+    elif sampler.endswith(("always_on", "always_off")):
+        yield _of(
+            settings,
+            "traces_sampler_arg",
+            f"{sampler} takes no argument",
+            "ignored; a ratio needs OTEL_TRACES_SAMPLER=parentbased_traceidratio",
+        )
+
+
+def _batch_larger_than_queue(settings: Settings) -> Iterator[Problem]:
+    queue = settings.bsp_max_queue_size
+    if settings.bsp_max_export_batch_size > queue:
+        # The default batch is no fault of the user's: only a small queue was asked for.
+        if settings.origin("bsp_max_export_batch_size") != "default":
+            yield _of(
+                settings, "bsp_max_export_batch_size", f"larger than the queue of {queue}", f"using {queue}"
+            )
+        settings._put("bsp_max_export_batch_size", queue, settings.origin("bsp_max_export_batch_size"))
+
+
+def _timeout_in_seconds(settings: Settings) -> Iterator[Problem]:
+    for name in ("exporter_otlp_timeout", "exporter_otlp_traces_timeout"):
+        value = getattr(settings, name)
+        if value is not None and 0 < value < _SECONDS_SUSPECTED:
+            yield _of(
+                settings,
+                name,
+                "the specification counts milliseconds",
+                f"exports give up after {value} ms; for seconds write {value * 1000}",
+            )
+
+
+def _exporters(settings: Settings) -> Iterator[Problem]:
+    if "none" in settings.traces_exporter and len(settings.traces_exporter) > 1:
+        others = tuple(name for name in settings.traces_exporter if name != "none")
+        yield _of(settings, "traces_exporter", "`none` stands beside others", f"using {','.join(others)}")
+        settings._put("traces_exporter", others, settings.origin("traces_exporter"))
+
+
+def _configuration_file(settings: Settings) -> Iterator[Problem]:
+    if settings.config_file:
+        yield _of(
+            settings,
+            "config_file",
+            "declarative configuration files are not read by this version",
+            "ignored; the other settings hold",
+        )
+
+
+_RULES: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
+    _sampler_argument,
+    _batch_larger_than_queue,
+    _timeout_in_seconds,
+    _exporters,
+    _configuration_file,
+)
+
+
+def _of(settings: Settings, name: str, cause: str, consequence: str) -> Problem:
+    row = getattr(type(settings), name)
+    return Problem(row.variable, settings.shown(name), cause, consequence, origin=settings.origin(name))
+
+
+def _unknown_variables(environ: Mapping[str, str], variables: Collection[str]) -> Iterator[Problem]:
+    """
+    Yield a problem for a variable that nobody reads and that looks like one that somebody does.
+
+    Instrumentations and exporters define variables of their own, so an unknown
+    ``OTEL_`` name is only suspect when it is close to a known one; an unknown
+    ``TELLWHY_`` name always is.
+    """
+    suspects = [name for name in environ if name.startswith(("OTEL_", "TELLWHY_")) and name not in variables]
+    if not suspects:
+        return
+    from tellwhy.settings.known import OTHERS
+
+    known = (*variables, *OTHERS)
+    for name in sorted(suspects):
+        if name in OTHERS or name.endswith("_EXCLUDED_URLS") or name == WRAPPER_VARIABLE:
+            continue
+        hint = did_you_mean(name, known)
+        if hint or name.startswith("TELLWHY_"):
+            yield Problem(name, None, f"no such setting{hint}", "ignored")

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The parts of a pipeline, made from the settings: sampler, limits, ids, exporters, processors.
+
+Each function answers for one setting. What an installed package offers under
+an entry point is loaded by name; one exporter that cannot be made leaves the
+others in place and a line that says why.
+"""
+
+from __future__ import annotations
+
+from tellwhy import diagnostics
+from tellwhy.plugins import entry_points, load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
+
+    from tellwhy.settings import Settings
+
+
+def limits(settings: Settings) -> dict[str, int | None]:
+    """Return the span limits as keywords of ``SpanLimits``; None is without limit."""
+    general = settings.attribute_count_limit
+
+    def or_general(value: int | None) -> int:
+        return general if value is None else value
+
+    length = settings.attribute_value_length_limit
+    span_length = settings.span_attribute_value_length_limit
+    return {
+        "max_attributes": general,
+        "max_events": settings.span_event_count_limit,
+        "max_links": settings.span_link_count_limit,
+        "max_span_attributes": or_general(settings.span_attribute_count_limit),
+        "max_event_attributes": or_general(settings.event_attribute_count_limit),
+        "max_link_attributes": or_general(settings.link_attribute_count_limit),
+        "max_attribute_length": length,
+        "max_span_attribute_length": length if span_length is None else span_length,
+    }
+
+
+def id_generator(settings: Settings) -> IdGenerator | None:
+    """Return the id generator that the settings name; None for random ids."""
+    name = settings.python_id_generator
+    if name == "random":
+        return None
+    return _made(f"OTEL_PYTHON_ID_GENERATOR={name}", _factory("opentelemetry_id_generator", name))
+
+
+def custom_sampler(settings: Settings) -> Any:
+    """Return the installed sampler that the settings name; None where it is a built-in one."""
+    name = settings.traces_sampler
+    group = entry_points("opentelemetry_traces_sampler")
+    if name not in group:
+        return None
+    factory = _factory("opentelemetry_traces_sampler", name)
+    return _made(f"OTEL_TRACES_SAMPLER={name}", lambda: factory(settings.traces_sampler_arg))
+
+
+def exporters(settings: Settings) -> list[tuple[str, SpanExporter]]:
+    """Return name and exporter for each that the settings name and that can be made."""
+    found = []
+    for name in settings.traces_exporter:
+        if name == "none":
+            continue
+        exporter = _made(f"OTEL_TRACES_EXPORTER={name}", lambda name=name: _exporter(name, settings))
+        if exporter is not None:
+            found.append((name, exporter))
+    return found
+
+
+def _exporter(name: str, settings: Settings) -> Any:
+    if name == "console":
+        from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+
+        return ConsoleSpanExporter()
+    if name == "otlp":
+        return otlp_exporter(settings)
+    return _factory("opentelemetry_traces_exporter", name)()
+
+
+def otlp_protocol(settings: Settings) -> str:
+    """Return the protocol for spans: their own, else the general one."""
+    return settings.exporter_otlp_traces_protocol or settings.exporter_otlp_protocol
+
+
+def otlp_endpoint(settings: Settings) -> str:
+    """
+    Return where spans are sent.
+
+    The endpoint for spans is used as it is; the general one gets ``/v1/traces``
+    appended over HTTP and is used as it is over gRPC, where its default port is
+    4317. https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+    """
+    if settings.exporter_otlp_traces_endpoint:
+        return settings.exporter_otlp_traces_endpoint
+    general = settings.exporter_otlp_endpoint
+    if otlp_protocol(settings) == "grpc":
+        return general if settings.origin("exporter_otlp_endpoint") != "default" else "http://localhost:4317"
+    return f"{general.rstrip('/')}/v1/traces"
+
+
+def otlp_options(settings: Settings) -> dict[str, Any]:
+    """Return what both OTLP exporters take, a signal's own setting before the general one."""
+
+    def own(name: str) -> Any:
+        value = getattr(settings, f"exporter_otlp_traces_{name}")
+        return getattr(settings, f"exporter_otlp_{name}") if value is None else value
+
+    return {
+        "endpoint": otlp_endpoint(settings),
+        "headers": {**settings.exporter_otlp_headers, **settings.exporter_otlp_traces_headers},
+        "timeout": own("timeout") / 1000,  # the official classes count seconds
+        "compression": own("compression") or "none",
+        "certificate": own("certificate"),
+        "client_key": own("client_key"),
+        "client_certificate": own("client_certificate"),
+        "insecure": own("insecure"),
+    }
+
+
+def otlp_exporter(settings: Settings) -> SpanExporter:
+    """Return the OTLP exporter of the protocol in force."""
+    from tellwhy.setup import otlp
+
+    protocol = otlp_protocol(settings)
+    options = otlp_options(settings)
+    if protocol == "grpc":
+        return otlp.official_grpc(options)
+    if settings.engine == "sdk":
+        return otlp.official_http(options, protocol)
+    return otlp.lean_http(options, protocol)
+
+
+def _factory(group: str, name: str) -> Any:
+    return load(entry_points(group)[name])
+
+
+def _made(what: str, make: Any) -> Any:
+    """Return what is made, or None and a line that says why not."""
+    try:
+        return make()
+    except Exception as error:
+        diagnostics.warn(f"{what}: cannot be used: {type(error).__name__}: {error}; going on without it")
+        return None
+
+
+def processor(name: str, exporter: SpanExporter, settings: Settings) -> SpanProcessor:
+    """Return the processor for an exporter: batching, but for the console, which shows spans at once."""
+    if name == "console":
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+        return SimpleSpanProcessor(exporter)
+    options = {
+        "max_queue_size": settings.bsp_max_queue_size,
+        "schedule_delay_millis": settings.bsp_schedule_delay,
+        "max_export_batch_size": settings.bsp_max_export_batch_size,
+        "export_timeout_millis": settings.bsp_export_timeout,
+    }
+    if settings.engine == "sdk":
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        return BatchSpanProcessor(exporter, **options)
+    from tellwhy.delivery import BatchSpanProcessor as LeanBatchSpanProcessor
+
+    lean: SpanProcessor = LeanBatchSpanProcessor(exporter, **options)
+    return lean

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The provider of the engine in force, from the same settings for both."""
+
+from __future__ import annotations
+
+from tellwhy import resource
+from tellwhy.setup import components
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tellwhy.settings import Settings
+
+
+def build(settings: Settings, resource_attributes: dict[str, Any], processors: list[Any]) -> Any:
+    """Return a provider with the settings' sampler, limits and ids, and these processors."""
+    from tellwhy.engine import official
+
+    provider = official.build(
+        resource_attributes,
+        sampler(settings),
+        components.limits(settings),
+        components.id_generator(settings),
+        processors,
+    )
+    provider.after_fork = lambda: resource.after_fork(settings)
+    return provider
+
+
+def sampler(settings: Settings) -> Any:
+    """Return the sampler that the settings name, in the classes of the engine in force."""
+    custom = components.custom_sampler(settings)
+    if custom is not None:
+        return custom
+    from opentelemetry.sdk.trace import sampling
+
+    name = settings.traces_sampler
+    root: Any
+    if name.endswith("always_off"):
+        root = sampling.ALWAYS_OFF
+    elif name.endswith("traceidratio"):
+        root = sampling.TraceIdRatioBased(float(settings.traces_sampler_arg or 1.0))
+    else:
+        root = sampling.ALWAYS_ON
+    return sampling.ParentBased(root) if name.startswith("parentbased_") else root

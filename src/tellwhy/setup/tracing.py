@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The story of setting tracing up: load -> report -> prepare -> patch -> correlate.
+
+Nothing heavy happens here. The provider is built when OpenTelemetry's API is
+first imported (by a patched library, or by the program itself) or when a
+decorated function is first called.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import RLock
+
+from tellwhy import diagnostics
+from tellwhy.engine import active
+from tellwhy.errors import ConfigurationError
+from tellwhy.patchers import contrib, hooks, records
+from tellwhy.patchers.lent import lent_environment
+from tellwhy.settings import load, read_pyproject
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import ModuleType
+    from typing import Any
+
+    from tellwhy.resource import Identity
+    from tellwhy.settings import Problem, Settings
+    from tellwhy.setup.pipeline import Pipeline
+
+_lock = RLock()
+_current: Tracing | None = None
+
+
+def setup_tracing(**settings: Any) -> Tracing:
+    """
+    Trace this program from now on.
+
+    Call it at any line, also under ``tellwhy run``, and more than once: later
+    keywords are added to earlier ones, and each span is still made once.
+
+    Args:
+
+        settings: Every setting by its name, ``service_name="payments"``; they
+            win over the environment. ``tellwhy settings`` lists them all.
+
+    Raises:
+
+        ConfigurationError: A keyword is unknown or its value wrong; under
+            ``TELLWHY_STRICT=true`` anything in the environment or pyproject.toml.
+    """
+    with _lock:
+        return _setup(settings, quiet=False)
+
+
+def setup_from_environment(*, quiet: bool = False) -> Tracing:
+    """
+    Do what ``setup_tracing()`` does, for those who start programs.
+
+    Args:
+
+        quiet: Say neither the start line nor what is wrong; for child processes
+            of a program that has said it already.
+    """
+    with _lock:
+        return _setup({}, quiet=quiet)
+
+
+def current() -> Tracing | None:
+    """Return what ``setup_tracing()`` returned last, or None before it."""
+    return _current
+
+
+class Tracing:
+    """
+    Tracing as it is set up: its settings, what is wrong with them, and its end.
+
+    Args:
+
+        settings: The settings in force.
+
+        problems: What was wrong with what was given.
+    """
+
+    def __init__(
+        self, settings: Settings, problems: tuple[Problem, ...], overrides: Mapping[str, Any]
+    ) -> None:
+        self.settings = settings
+        self.problems = problems
+        self._overrides = dict(overrides)
+        self._identity: Identity | None = None
+        self._pipeline: Pipeline | None = None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether spans are made at all: not under ``OTEL_SDK_DISABLED=true``."""
+        return not self.settings.sdk_disabled
+
+    @property
+    def provider(self) -> Any:
+        """The ``TracerProvider``, built if nothing needed it yet; None if tracing is off."""
+        if not self.enabled:
+            return None
+        return self._build().provider
+
+    def flush(self, timeout: float = 2.0) -> bool:
+        """
+        Deliver all ended spans.
+
+        Args:
+
+            timeout: The longest wait, in seconds.
+
+        Returns:
+
+            True if everything was delivered in time.
+        """
+        return self._pipeline is None or self._pipeline.flush(timeout)
+
+    def shutdown(self, timeout: float = 2.0) -> None:
+        """
+        Deliver all ended spans, stop tracing and take the instrumentations away.
+
+        Args:
+
+            timeout: The longest wait, in seconds.
+        """
+        global _current
+        with _lock:
+            hooks.forget_all()
+            contrib.uninstall()
+            records.clear()
+            if self._pipeline is not None:
+                self._pipeline.flush(timeout)
+                self._pipeline.shutdown()
+            active.deactivate()
+            if _current is self:
+                _current = None
+
+    @property
+    def identity(self) -> Identity:
+        """The service's name and version, and where they are from."""
+        if self._identity is None:
+            from tellwhy.resource import Identity
+
+            self._identity = Identity(self.settings)
+        return self._identity
+
+    def _build(self) -> Pipeline:
+        with _lock:
+            if self._pipeline is None:
+                from tellwhy.setup.pipeline import Pipeline
+
+                with lent_environment(self.settings):
+                    import opentelemetry.trace  # noqa: F401  # may call back here; then it is built
+                if self._pipeline is None:
+                    self._pipeline = Pipeline(self.settings, self.identity)
+                    active.activate(self._pipeline.provider)
+            return self._pipeline
+
+    def _start(self) -> None:
+        active.prepare(lambda: self._build().provider)
+        for module in ("opentelemetry.propagate", "opentelemetry.sdk.trace"):
+            hooks.around_import(module, lambda: lent_environment(self.settings))
+        hooks.when_imported("opentelemetry.trace", self._api_imported)
+        hooks.when_imported("logging", self._logging_imported)
+        contrib.install(self.settings)
+
+    def _api_imported(self, _module: ModuleType) -> None:
+        self._build()
+
+    def _logging_imported(self, _module: ModuleType) -> None:
+        """Put the ids on log records."""
+
+    def _change(
+        self, settings: Settings, problems: tuple[Problem, ...], overrides: Mapping[str, Any]
+    ) -> None:
+        self._overrides = dict(overrides)
+        if settings == self.settings:
+            return
+        self.settings = settings
+        self.problems = problems
+        self._identity = None
+        if self._pipeline is not None:
+            self._pipeline.change(settings, self.identity)
+
+    def start_line(self) -> str:
+        """Return the one line that is said when tracing starts."""
+        settings, who = self.settings, self.identity
+        if not self.enabled:
+            return "tracing is off: OTEL_SDK_DISABLED=true"
+        name = (
+            who.name if who.name_from == "OTEL_SERVICE_NAME" else f"{who.name} (named after {who.name_from})"
+        )
+        version = f" {who.version}" if who.version else ""
+        return f"tracing {name}{version} to {_destination(settings)}, sampler {_sampler(settings)}"
+
+
+def _destination(settings: Settings) -> str:
+    from tellwhy.setup import components
+
+    targets = []
+    for name in settings.traces_exporter:
+        if name == "otlp":
+            targets.append(f"{components.otlp_endpoint(settings)} ({components.otlp_protocol(settings)})")
+        else:
+            targets.append("nowhere (OTEL_TRACES_EXPORTER=none)" if name == "none" else name)
+    return " and ".join(targets)
+
+
+def _sampler(settings: Settings) -> str:
+    argument = f"({settings.traces_sampler_arg})" if settings.traces_sampler_arg else ""
+    return f"{settings.traces_sampler}{argument}"
+
+
+def _setup(overrides: Mapping[str, Any], *, quiet: bool) -> Tracing:
+    global _current
+    merged = {**(_current._overrides if _current is not None else {}), **overrides}
+    pyproject, file_problems = read_pyproject()
+    settings, problems = load(os.environ, pyproject=pyproject, overrides=merged)
+    problems = (*file_problems, *problems)
+    _refuse(settings, problems)
+    diagnostics.configure(settings.diagnostics)  # type: ignore[arg-type]  # its grammar allows the levels only
+    if not quiet:
+        for problem in problems:
+            diagnostics.warn(str(problem))
+    if _current is not None:
+        _current._change(settings, problems, merged)
+        return _current
+    _current = Tracing(settings, problems, merged)
+    if not quiet:
+        diagnostics.note(_current.start_line())
+    if _current.enabled:
+        _current._start()
+    return _current
+
+
+def _refuse(settings: Settings, problems: tuple[Problem, ...]) -> None:
+    """Raise for what was given in code, and for everything where the user asked for strictness."""
+    serious = [problem for problem in problems if settings.strict or problem.origin == "argument"]
+    if serious:
+        raise ConfigurationError("\n".join(map(str, serious)))
