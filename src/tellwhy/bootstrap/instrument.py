@@ -8,7 +8,7 @@ that come after it find everything done.
 
 from __future__ import annotations
 
-from opentelemetry.instrumentation.distro import BaseDistro
+from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]  # untyped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from opentelemetry.util._importlib_metadata import EntryPoint
 
 
-class Distro(BaseDistro):  # type: ignore[misc]  # contrib carries no types
+class Distro(BaseDistro):  # type: ignore[misc]  # untyped
     """Entry point of the group ``opentelemetry_distro``."""
 
-    def _configure(self, **kwargs: Any) -> None:
+    def _configure(self, **_: Any) -> None:
         from tellwhy.setup.tracing import setup_from_environment
 
         setup_from_environment()

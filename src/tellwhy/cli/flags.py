@@ -74,7 +74,4 @@ def _check(name: str, flag: str, text: str) -> None:
 
 def describe_flags() -> str:
     """Return a help line for each setting."""
-    lines = []
-    for row in ROWS.values():
-        lines.append(f"  --{row.key}\n      {row.help} [{row.variable}]")
-    return "\n".join(lines)
+    return "\n".join(f"  --{row.key}\n      {row.help} [{row.variable}]" for row in ROWS.values())

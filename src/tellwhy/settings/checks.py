@@ -64,9 +64,7 @@ def _batch_larger_than_queue(settings: Settings) -> Iterator[Problem]:
     if settings.bsp_max_export_batch_size > queue:
         # The default batch is no fault of the user's: only a small queue was asked for.
         if settings.origin("bsp_max_export_batch_size") != "default":
-            yield _of(
-                settings, "bsp_max_export_batch_size", f"larger than the queue of {queue}", f"using {queue}"
-            )
+            yield _of(settings, "bsp_max_export_batch_size", f"larger than the queue of {queue}", f"using {queue}")
         settings._put("bsp_max_export_batch_size", queue, settings.origin("bsp_max_export_batch_size"))
 
 

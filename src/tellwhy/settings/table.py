@@ -75,9 +75,7 @@ class Table:
     # ----------------------------------------------------------------- sampling
     traces_sampler = Setting(
         "OTEL_TRACES_SAMPLER",
-        g.Named(
-            *_SAMPLERS, *(f"parentbased_{name}" for name in _SAMPLERS), group="opentelemetry_traces_sampler"
-        ),
+        g.Named(*_SAMPLERS, *(f"parentbased_{name}" for name in _SAMPLERS), group="opentelemetry_traces_sampler"),
         "parentbased_always_on",
         "Who decides at the start of a trace whether it is recorded.",
     )
@@ -212,17 +210,13 @@ class Table:
         2048,
         "Most spans that wait; beyond it the oldest are dropped and counted.",
     )
-    bsp_max_export_batch_size = Setting(
-        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", g.positive, 512, "Most spans in one export."
-    )
+    bsp_max_export_batch_size = Setting("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", g.positive, 512, "Most spans in one export.")
 
     # ------------------------------------------------------------------- limits
     attribute_value_length_limit: Setting[int | None] = Setting(
         "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", g.count, None, "Longest text of an attribute, in characters."
     )
-    attribute_count_limit = Setting(
-        "OTEL_ATTRIBUTE_COUNT_LIMIT", g.count, 128, "Most attributes of anything."
-    )
+    attribute_count_limit = Setting("OTEL_ATTRIBUTE_COUNT_LIMIT", g.count, 128, "Most attributes of anything.")
     span_attribute_value_length_limit: Setting[int | None] = Setting(
         "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
         g.count,

@@ -49,7 +49,10 @@ def id_generator(settings: Settings) -> IdGenerator | None:
     name = settings.python_id_generator
     if name == "random":
         return None
-    return _made(f"OTEL_PYTHON_ID_GENERATOR={name}", _factory("opentelemetry_id_generator", name))
+    made: IdGenerator | None = _made(
+        f"OTEL_PYTHON_ID_GENERATOR={name}", lambda: _factory("opentelemetry_id_generator", name)()
+    )
+    return made
 
 
 def custom_sampler(settings: Settings) -> Any:
@@ -156,7 +159,7 @@ def processor(name: str, exporter: SpanExporter, settings: Settings) -> SpanProc
         from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
         return SimpleSpanProcessor(exporter)
-    options = {
+    options: dict[str, Any] = {
         "max_queue_size": settings.bsp_max_queue_size,
         "schedule_delay_millis": settings.bsp_schedule_delay,
         "max_export_batch_size": settings.bsp_max_export_batch_size,

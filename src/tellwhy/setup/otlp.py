@@ -60,20 +60,15 @@ def official_grpc(options: Mapping[str, Any]) -> SpanExporter:
         # gRPC accepts header names in lower case only.
         headers=tuple((name.lower(), value) for name, value in options["headers"].items()),
         timeout=options["timeout"],
-        compression=grpc.Compression.Gzip
-        if options["compression"] == "gzip"
-        else grpc.Compression.NoCompression,
+        compression=grpc.Compression.Gzip if options["compression"] == "gzip" else grpc.Compression.NoCompression,
     )
 
 
 def _grpc_credentials(options: Mapping[str, Any], grpc: Any) -> Any:
     files = (options["certificate"], options["client_key"], options["client_certificate"])
-    contents = []
-    for path in files:
-        if path:
-            with open(path, "rb") as file:
-                contents.append(file.read())
-        else:
-            contents.append(None)
-    roots, key, chain = contents
-    return grpc.ssl_channel_credentials(roots, key, chain)
+    return grpc.ssl_channel_credentials(*(_content(path) if path else None for path in files))
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-The provider with everything in it, built when the first span needs it and rebuilt when settings change.
-"""
+"""The provider with everything in it: built when the first span needs it, changed when settings change."""
 
 from __future__ import annotations
 
 from tellwhy import diagnostics, resource
 from tellwhy.engine import active
+from tellwhy.settings import ROWS
 from tellwhy.setup import components, engines
 
 TYPE_CHECKING = False
@@ -87,9 +86,4 @@ class Pipeline:
 
 def _exporting(settings: Settings) -> tuple[Any, ...]:
     """Return what the exporters and their queues are made from."""
-    values = tuple(
-        getattr(settings, name)
-        for name in vars(type(settings).__mro__[1])
-        if name.startswith(("exporter_", "bsp_", "traces_exporter"))
-    )
-    return values
+    return tuple(getattr(settings, name) for name in ROWS if name.startswith(("exporter_", "bsp_", "traces_exporter")))

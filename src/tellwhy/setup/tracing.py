@@ -83,9 +83,7 @@ class Tracing:
         problems: What was wrong with what was given.
     """
 
-    def __init__(
-        self, settings: Settings, problems: tuple[Problem, ...], overrides: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, settings: Settings, problems: tuple[Problem, ...], overrides: Mapping[str, Any]) -> None:
         self.settings = settings
         self.problems = problems
         self._overrides = dict(overrides)
@@ -173,9 +171,7 @@ class Tracing:
     def _logging_imported(self, _module: ModuleType) -> None:
         """Put the ids on log records."""
 
-    def _change(
-        self, settings: Settings, problems: tuple[Problem, ...], overrides: Mapping[str, Any]
-    ) -> None:
+    def _change(self, settings: Settings, problems: tuple[Problem, ...], overrides: Mapping[str, Any]) -> None:
         self._overrides = dict(overrides)
         if settings == self.settings:
             return
@@ -190,9 +186,7 @@ class Tracing:
         settings, who = self.settings, self.identity
         if not self.enabled:
             return "tracing is off: OTEL_SDK_DISABLED=true"
-        name = (
-            who.name if who.name_from == "OTEL_SERVICE_NAME" else f"{who.name} (named after {who.name_from})"
-        )
+        name = who.name if who.name_from == "OTEL_SERVICE_NAME" else f"{who.name} (named after {who.name_from})"
         version = f" {who.version}" if who.version else ""
         return f"tracing {name}{version} to {_destination(settings)}, sampler {_sampler(settings)}"
 

@@ -11,7 +11,7 @@ del sys.modules["sitecustomize"]
 import tellwhy.bootstrap.start  # noqa: E402, F401  # after the path is as the program expects it
 
 try:
-    import sitecustomize  # noqa: F401  # the user's, if there is one
+    import sitecustomize  # type: ignore[import-not-found]  # noqa: F401  # the user's, if there is one
 except ImportError as error:
     if error.name != "sitecustomize":
         raise

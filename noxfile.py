@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one door to all checks: ``nox`` runs the default sessions, ``nox -l`` lists the others."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "types", "tests", "coverage", "docs", "build"]
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_missing_interpreters = False
+
+SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
+SERVERS = ["gunicorn", "uvicorn", "fastapi", "httpx", "celery", "gevent", "structlog", "loguru"]
+INSTRUMENTATIONS = [f"opentelemetry-instrumentation-{name}" for name in ("asgi", "celery", "fastapi", "threading")]
+TEST = ["pytest>=8", "pytest-timeout", "pytest-xdist", "hypothesis", "trustme", *SERVERS, *INSTRUMENTATIONS]
+
+
+def _interpreters() -> list[str]:
+    """Return the supported versions that are on this machine, also where pyenv keeps them off PATH."""
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for found in sorted(root.glob("3.*/bin")):
+        if ".".join(found.parent.name.split(".")[:2]) in SUPPORTED:
+            os.environ["PATH"] += os.pathsep + str(found)
+    return [version for version in SUPPORTED if _works(version)]
+
+
+def _works(version: str) -> bool:
+    """Tell whether an interpreter really runs: a version manager's shim may only say that it cannot."""
+    name = shutil.which(f"python{version}")
+    if name is None:
+        return False
+    return subprocess.run([name, "-c", "pass"], capture_output=True, check=False).returncode == 0
+
+
+FOUND = _interpreters() or [f"{sys.version_info.major}.{sys.version_info.minor}"]
+MAIN = "3.11" if "3.11" in FOUND else FOUND[-1]
+
+
+@nox.session(python=MAIN)
+def lint(session: nox.Session) -> None:
+    """Style and formatting."""
+    session.install("ruff>=0.12")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=MAIN)
+def types(session: nox.Session) -> None:
+    """Types, as mypy and pyright see them; the public face as a user's code sees it."""
+    session.install("-e", ".[demo]", "mypy>=1.15", "pyright", "types-requests", "types-protobuf", "types-grpcio",
+                    "structlog", "loguru", "pytest")  # fmt: skip
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session(python=FOUND)
+def tests(session: nox.Session) -> None:
+    """All tests, on every supported Python found; the end-to-end ones start real servers."""
+    session.install(".[demo]", *TEST)
+    missing = [version for version in SUPPORTED if version not in FOUND]
+    if missing:
+        session.log("not on this machine, so not tested: %s", ", ".join(missing))
+    everything = session.python == MAIN
+    chosen = [] if everything else ["-m", "not slow"]
+    session.run("pytest", "-n", "2", "--dist", "loadgroup", *chosen, *session.posargs)
+
+
+@nox.session(python=MAIN)
+def coverage(session: nox.Session) -> None:
+    """How much of the code the tests reach, subprocesses included."""
+    session.install("-e", ".[demo]", *TEST, "coverage[toml]>=7.10")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-q", "-m", "not slow", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session(python=MAIN)
+def docs(session: nox.Session) -> None:
+    """The generated pages are the ones that the code generates, and every link leads somewhere."""
+    session.install(".")
+    session.run("python", "docs/check.py")
+
+
+@nox.session(python=MAIN)
+def build(session: nox.Session) -> None:
+    """The wheel that users get: built, complete, installed alone, and answering."""
+    session.install("build", "twine")
+    folder = session.create_tmp()
+    session.run("python", "-m", "build", "--outdir", folder, str(Path(__file__).parent), silent=True)
+    files = [str(path) for path in Path(folder).glob("tellwhy-*")]
+    session.run("twine", "check", "--strict", *files)
+    session.install("--force-reinstall", "--no-deps", *(name for name in files if name.endswith(".whl")))
+    session.install(*nox.project.load_toml("pyproject.toml")["project"]["dependencies"])
+    session.run("tellwhy", "--version")
+    session.run("tellwhy", "run", "python", "-c", "import tellwhy; assert tellwhy.setup_tracing().enabled")
+
+
+@nox.session(python=MAIN)
+def bench(session: nox.Session) -> None:
+    """Ours beside the peers, as ratios in one run. Each peer has a virtual environment of its own."""
+    session.install(".[demo]")
+    session.run("python", "bench/run.py", *session.posargs)
+
+
+@nox.session(python=MAIN)
+def faults(session: nox.Session) -> None:
+    """The long form of the fault harness: a minute's outage, a million spans, kill -9."""
+    session.install(".[demo]", *TEST)
+    session.run("python", "tests/faults/soak.py", *session.posargs)
