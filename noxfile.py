@@ -16,6 +16,11 @@ nox.options.sessions = ["lint", "types", "tests", "coverage", "docs", "build"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 
+# Caches stay in the checkout unless the machine says otherwise.
+_CACHE = Path(__file__).parent / ".nox" / ".cache"
+for _variable in ("UV_CACHE_DIR", "PIP_CACHE_DIR", "PYRIGHT_PYTHON_CACHE_DIR"):
+    os.environ.setdefault(_variable, str(_CACHE / _variable.partition("_")[0].lower()))
+
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
 SERVERS = ["gunicorn", "uvicorn", "fastapi", "httpx", "celery", "gevent", "structlog", "loguru"]
 INSTRUMENTATIONS = [f"opentelemetry-instrumentation-{name}" for name in ("asgi", "celery", "fastapi", "threading")]
@@ -54,7 +59,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=MAIN)
 def types(session: nox.Session) -> None:
     """Types, as mypy and pyright see them; the public face as a user's code sees it."""
-    session.install("-e", ".[demo]", "mypy>=1.15", "pyright", "types-requests", "types-protobuf", "types-grpcio",
+    session.install("-e", ".[demo]", "mypy>=1.15", "pyright[nodejs]", "types-requests", "types-protobuf", "types-grpcio",
                     "structlog", "loguru", "pytest")  # fmt: skip
     session.run("mypy")
     session.run("pyright")

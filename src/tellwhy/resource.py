@@ -11,12 +11,15 @@ from __future__ import annotations
 import os
 import sys
 
+from tellwhy import diagnostics
 from tellwhy._version import __version__
+from tellwhy.plugins import entry_points, load
 from tellwhy.project import Project
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from tellwhy.settings import Settings
 
@@ -43,14 +46,14 @@ class Identity:
             self.version, self.version_from = project.service_version()
 
 
-def describe(settings: Settings, identity: Identity) -> dict[str, str | int]:
+def describe(settings: Settings, identity: Identity) -> dict[str, Any]:
     """
     Return the resource attributes of this process.
 
     What the user sets with ``OTEL_RESOURCE_ATTRIBUTES`` wins over what is
     detected, and ``OTEL_SERVICE_NAME`` over both (specification).
     """
-    found: dict[str, str | int] = {
+    found: dict[str, Any] = {
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "opentelemetry",
         "telemetry.sdk.version": _api_version(),
@@ -60,6 +63,7 @@ def describe(settings: Settings, identity: Identity) -> dict[str, str | int]:
         **_process(),
         **_container(),
         **_kubernetes(os.environ),
+        **_detected(settings),
         **settings.resource_attributes,
         "service.name": identity.name,
     }
@@ -132,6 +136,18 @@ def _container() -> dict[str, str]:
                 if len(part) == 64 and not part.strip("0123456789abcdef"):
                     return {"container.id": part}
     return {}
+
+
+def _detected(settings: Settings) -> dict[str, Any]:
+    """Return what the installed resource detectors find that the user named."""
+    found: dict[str, Any] = {}
+    for name in settings.experimental_resource_detectors:
+        try:
+            detector: Any = load(entry_points("opentelemetry_resource_detector")[name])
+            found.update(detector().detect().attributes)
+        except Exception as error:
+            diagnostics.warn(f"resource detector {name}: {type(error).__name__}: {error}; going on without it")
+    return found
 
 
 def _kubernetes(environ: Mapping[str, str]) -> dict[str, str]:

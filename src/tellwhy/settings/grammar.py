@@ -176,16 +176,25 @@ class Words(Kind["tuple[str, ...]"]):
     """
     A comma-separated list of words, of any or of known ones.
 
-    One unknown word does not spoil the others: they hold without it. Names that
-    an installed package registers under the entry point group are known too.
+    One unknown word does not spoil the others: they hold without it.
+
+    Args:
+
+        words: The known ones; none means that any word is right.
+
+        group: Names that an installed package registers under this entry point
+            group are known too.
+
+        packages: What to install for a word that is not known here.
     """
 
-    __slots__ = ("expected", "group", "words")
+    __slots__ = ("expected", "group", "packages", "words")
 
-    def __init__(self, *words: str, group: str = "") -> None:
+    def __init__(self, *words: str, group: str = "", packages: Mapping[str, str] | None = None) -> None:
         self.words = words
         self.group = group
-        self.expected = f"a comma-separated list of {_one_of(words)}" if words else "a comma-separated list"
+        self.packages = packages or {}
+        self.expected = f"a comma-separated list of {', '.join(words)}" if words else "a comma-separated list"
 
     def parse(self, text: str) -> tuple[str, ...]:
         return self._checked([word.strip() for word in text.split(",")])
@@ -202,7 +211,8 @@ class Words(Kind["tuple[str, ...]"]):
         good = tuple(word for word in found if self._knows(word))
         if good != found:
             bad = next(word for word in found if word not in good)
-            hint = did_you_mean(bad, self.words)
+            package = self.packages.get(bad)
+            hint = f" ({bad} needs pip install {package})" if package else did_you_mean(bad, self.words)
             rest = (good, ",".join(good)) if good else None
             raise Rejected(self.expected + hint, use=rest)
         return good

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 _SAMPLERS = ("always_on", "always_off", "traceidratio")
 _PROTOCOL = g.Choice("http/protobuf", "http/json", "grpc")
 _COMPRESSION = g.Choice("none", "gzip")
+_PROPAGATOR_PACKAGES = {
+    "b3": "opentelemetry-propagator-b3",
+    "b3multi": "opentelemetry-propagator-b3",
+    "jaeger": "opentelemetry-propagator-jaeger",
+    "ottrace": "opentelemetry-propagator-ot-trace",
+    "xray": "opentelemetry-propagator-aws-xray",
+}
 _EXPORTERS = ("otlp", "console", "none")
 
 
@@ -45,13 +52,9 @@ class Table:
         g.Words(
             "tracecontext",
             "baggage",
-            "b3",
-            "b3multi",
-            "jaeger",
-            "xray",
-            "ottrace",
             "none",
             group="opentelemetry_propagator",
+            packages=_PROPAGATOR_PACKAGES,
         ),
         ("tracecontext", "baggage"),
         "How trace context travels in headers; names of installed propagators, in order.",
@@ -67,7 +70,7 @@ class Table:
     )
     experimental_resource_detectors: Setting[tuple[str, ...]] = Setting(
         "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS",
-        g.Words("otel", "process", "host", "os", "*", group="opentelemetry_resource_detector"),
+        g.Words("otel", group="opentelemetry_resource_detector"),
         (),
         "Installed resource detectors to run beside the built-in detection.",
     )

@@ -186,7 +186,7 @@ class Tracing:
         settings, who = self.settings, self.identity
         if not self.enabled:
             return "tracing is off: OTEL_SDK_DISABLED=true"
-        name = who.name if who.name_from == "OTEL_SERVICE_NAME" else f"{who.name} (named after {who.name_from})"
+        name = who.name if who.name_from.startswith("OTEL_") else f"{who.name} ({who.name_from})"
         version = f" {who.version}" if who.version else ""
         return f"tracing {name}{version} to {_destination(settings)}, sampler {_sampler(settings)}"
 
