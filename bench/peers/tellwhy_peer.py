@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""tellwhy as ``setup_tracing()`` leaves it: lean engine, batch processor, OTLP/HTTP exporter."""
+
+from __future__ import annotations
+
+import tellwhy
+from common import ENDPOINT, Work, serve
+
+
+@tellwhy.traced
+def decorated(value: int) -> int:
+    return value
+
+
+def off(count: int) -> None:
+    tellwhy.shutdown()  # the warm-up round leaves nothing to shut down
+    for _ in range(count):
+        decorated(1)
+
+
+def traced(count: int) -> None:
+    _set_up()
+    for _ in range(count):
+        decorated(1)
+
+
+def unsampled_traced(count: int) -> None:
+    _set_up()
+    from opentelemetry.trace import use_span
+    from otel_api import unsampled
+
+    with use_span(unsampled()):
+        for _ in range(count):
+            decorated(1)
+
+
+def _set_up() -> tellwhy.Tracing:
+    return tellwhy.setup_tracing(
+        service_name="bench",
+        exporter_otlp_endpoint=ENDPOINT,
+        bsp_max_queue_size=100_000,
+        bsp_max_export_batch_size=50_000,
+        bsp_schedule_delay=600_000,
+        python_disabled_instrumentations="*",
+        diagnostics="quiet",
+    )
+
+
+def _with_tracer(name: str) -> Work:
+    """Return a workload of OpenTelemetry's API, made when it is first asked for: `off` comes without setup."""
+    made: dict[str, Work] = {}
+
+    def work(count: int) -> None:
+        tracing = _set_up()
+        if not made:
+            from otel_api import span_works
+
+            made.update(span_works(tracing.provider.get_tracer("bench")))
+        made[name](count)
+
+    return work
+
+
+API = ("span", "export", "memory", "current", "set_attribute", "unsampled_child")
+serve(
+    tellwhy.__version__,
+    {"off": off, "traced": traced, "unsampled_traced": unsampled_traced, **{name: _with_tracer(name) for name in API}},
+    lambda: tellwhy.flush() and None,
+)
