@@ -17,9 +17,42 @@ from tellwhy.viewer.text import clean
 _MAX_EXTRAS = 3
 # Namespaces of OpenTelemetry's own attributes: what is outside them was chosen by the program's author.
 _CONVENTIONS = frozenset(
-    "client cloud code container db deployment enduser error event exception faas feature_flag graphql host "
-    "http k8s messaging net network os otel peer process rpc server service session source destination "
-    "telemetry thread tls url user_agent".split()
+    (
+        "client",
+        "cloud",
+        "code",
+        "container",
+        "db",
+        "deployment",
+        "enduser",
+        "error",
+        "event",
+        "exception",
+        "faas",
+        "feature_flag",
+        "graphql",
+        "host",
+        "http",
+        "k8s",
+        "messaging",
+        "net",
+        "network",
+        "os",
+        "otel",
+        "peer",
+        "process",
+        "rpc",
+        "server",
+        "service",
+        "session",
+        "source",
+        "destination",
+        "telemetry",
+        "thread",
+        "tls",
+        "url",
+        "user_agent",
+    )
 )
 
 
@@ -37,8 +70,10 @@ def label(span: Span) -> str:
 
 
 def query_text(span: Span) -> str:
-    """Return the statement sent to a database, or an empty string. Clean text."""
-    return clean(_first(span, "db.query.text", "db.statement"))
+    """Return the statement sent to a database, or an empty string; without arguments that tell nothing. Clean text."""
+    text = clean(_first(span, "db.query.text", "db.statement"))
+    verb, *arguments = text.split(" ")
+    return verb if set(arguments) == {"?"} else text
 
 
 def system(span: Span) -> str:
@@ -58,10 +93,12 @@ def extras(span: Span) -> list[str]:
 
 
 def error_type(span: Span) -> str:
-    """Name the error in one word, without its module; ``error`` where only the status tells. Clean text."""
+    """Name the error in one word, without its module; empty where an HTTP status has said it. Clean text."""
     if not span.is_error:
         return ""
     kind = _exception(span)[0] or _first(span, "error.type") or "error"
+    if kind in ("error", http_status(span)) and http_status(span):
+        return ""
     return clean(kind.rpartition(".")[2] or kind)
 
 

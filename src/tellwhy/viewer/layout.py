@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Which rows does a drawn trace have? Equal siblings folded into one, the slowest marked, the rest left out last.
-"""
+"""Which rows does a drawn trace have? Equal siblings folded, the slowest marked, the rest left out."""
 
 from __future__ import annotations
 
@@ -52,7 +50,7 @@ class Row:
 
     def __iter__(self) -> Iterator[Row]:
         """Walk this row and all below it, parents first."""
-        stack = [self]
+        stack: list[Row] = [self]
         while stack:
             row = stack.pop()
             yield row
@@ -122,8 +120,7 @@ def _fold(nodes: Sequence[Node]) -> list[Row]:
             else:
                 rows.append(Row(group, parent))
         rows.sort(key=_first_start)
-        for row in rows:
-            stack.append((row, row.children, [child for node in row.nodes for child in node.children]))
+        stack += [(row, row.children, [child for node in row.nodes for child in node.children]) for row in rows]
     return roots
 
 

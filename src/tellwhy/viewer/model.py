@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Union
 
-Value = Union[None, bool, int, float, str, bytes, Sequence["Value"], Mapping[str, "Value"]]
+# An assignment is run: on 3.10, `|` does not take names in quotes.
+Value = Union[None, bool, int, float, str, bytes, Sequence["Value"], Mapping[str, "Value"]]  # noqa: UP007
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Node:
 
     def __iter__(self) -> Iterator[Node]:
         """Walk this node and all below it, parents first, in the order of time."""
-        stack = [self]
+        stack: list[Node] = [self]
         while stack:
             node = stack.pop()
             yield node

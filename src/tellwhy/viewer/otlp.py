@@ -110,9 +110,7 @@ def _plain(span: trace_pb2.Span, service: str) -> Span:
         status_message=span.status.message,
         service=service,
         attributes=_mapping(span.attributes),
-        events=tuple(
-            Event(event.name, event.time_unix_nano, _mapping(event.attributes)) for event in span.events
-        ),
+        events=tuple(Event(event.name, event.time_unix_nano, _mapping(event.attributes)) for event in span.events),
     )
 
 

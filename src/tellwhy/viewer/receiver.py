@@ -46,7 +46,7 @@ class Receiver:
 
         take: Called with the spans of each request, on the connection's thread.
 
-        tell: Called with one sentence when a client does what cannot work, such as speaking gRPC.
+        tell: Called with a sentence when a client does what cannot work, such as speaking gRPC; once for each.
 
         port: Where to listen; 0, the default, takes a free port.
 
@@ -87,12 +87,17 @@ class _Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(
-        self, port: int, take: Callable[[Iterable[Span]], None], tell: Callable[[str], None]
-    ) -> None:
+    def __init__(self, port: int, take: Callable[[Iterable[Span]], None], tell: Callable[[str], None]) -> None:
         self.take = take
-        self.tell = tell
+        self._tell = tell
+        self._told: set[str] = set()
         super().__init__(("127.0.0.1", port), _Handler)
+
+    def tell(self, hint: str) -> None:
+        """Say a thing once: such clients try again and again."""
+        if hint not in self._told:
+            self._told.add(hint)
+            self._tell(hint)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up in the middle of a request has nobody to tell it to."""
@@ -107,8 +112,13 @@ class _Refused(Exception):
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = IDLE_TIMEOUT
-    server: _Server
+    raw_requestline: bytes
     unread = 0
+
+    @property
+    def _receiver(self) -> _Server:
+        assert isinstance(self.server, _Server), "nobody else starts this handler"
+        return self.server
 
     def setup(self) -> None:
         super().setup()
@@ -136,7 +146,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         except MalformedRequest as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
         else:
-            self.server.take(batch.spans)
+            self._receiver.take(batch.spans)
             self._reply(HTTPStatus.OK, content_type, encode_response(batch.rejected, content_type))
 
     def do_GET(self) -> None:
@@ -198,7 +208,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _hang_up(self, hint: str, farewell: bytes) -> None:
         self.close_connection = True
-        self.server.tell(hint)
+        self._receiver.tell(hint)
         self.wfile.write(farewell)
 
     def version_string(self) -> str:

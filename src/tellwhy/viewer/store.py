@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-Where do the spans wait until their trace is whole? In memory, by trace, the oldest traces leaving first.
-"""
+"""Where do the spans wait until their trace is whole? In memory, by trace, the oldest leaving first."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -55,18 +54,24 @@ class TraceStore:
             spans = [list(entry.spans) for entry in self._traces.values()]
         return [build_trace(of_one) for of_one in spans]
 
-    def wait_for(self, fits: Callable[[Trace], bool], timeout: float) -> Trace | None:
-        """Wait until a trace fits and return it; after ``timeout`` seconds, None."""
+    def wait_for(self, fits: Callable[[Trace], bool], timeout: float, *, quiet: float = math.inf) -> Trace | None:
+        """
+        Wait until a trace fits and return it; None after ``timeout`` seconds, or ``quiet`` ones without any span.
+
+        What was returned does not come from ``next_settled()`` again.
+        """
         deadline = time.monotonic() + timeout
         while True:
             with self._changed:
                 seen = self.received
             for trace in self.traces():
                 if fits(trace):
+                    self._mark_shown(trace.trace_id)
                     return trace
+            give_up_at = min(deadline, time.monotonic() + quiet)
             with self._changed:
                 while self.received == seen:
-                    left = deadline - time.monotonic()
+                    left = give_up_at - time.monotonic()
                     if left <= 0:
                         return None
                     self._changed.wait(left)
@@ -95,6 +100,11 @@ class TraceStore:
                 if now >= deadline:
                     return None
                 self._changed.wait(wake - now)
+
+    def _mark_shown(self, trace_id: str) -> None:
+        with self._changed:
+            if trace_id in self._traces:
+                self._traces[trace_id].shown = True
 
     def _drop_oldest(self) -> None:
         while (excess := self.received - self.dropped - self._max_spans) > 0:
