@@ -22,6 +22,9 @@ SCOPE_NAME = "tellwhy"
 tracer: Tracer | None = None
 """The tracer of scope ``tellwhy``; None while tracing is off, or set up and not needed yet."""
 
+provider: TracerProvider | None = None
+"""Whose tracer that is; each instrumentation takes a tracer of its own scope from it."""
+
 pending: Callable[[], TracerProvider] | None = None
 """Builds the provider; not None from ``setup_tracing()`` until the first span."""
 
@@ -38,24 +41,24 @@ def get_tracer() -> Tracer | None:
     return tracer
 
 
-def activate(provider: TracerProvider) -> None:
+def activate(new_provider: TracerProvider) -> None:
     """Make the provider's tracer the one in force."""
-    global tracer, pending
+    global tracer, provider, pending
     from tellwhy._version import __version__
 
-    tracer = provider.get_tracer(SCOPE_NAME, __version__)
+    provider = new_provider
+    tracer = new_provider.get_tracer(SCOPE_NAME, __version__)
     pending = None
 
 
 def prepare(factory: Callable[[], TracerProvider]) -> None:
     """Switch tracing on; the provider is built by the factory when it is first needed."""
-    global tracer, pending
-    tracer = None
+    global tracer, provider, pending
+    tracer = provider = None
     pending = factory
 
 
 def deactivate() -> None:
     """Switch tracing off: decorated functions run as if they were not."""
-    global tracer, pending
-    tracer = None
-    pending = None
+    global tracer, provider, pending
+    tracer = provider = pending = None

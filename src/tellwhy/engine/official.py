@@ -8,12 +8,17 @@ own engine is compared with.
 
 from __future__ import annotations
 
+import os
+import threading
+import weakref
+
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from opentelemetry.sdk.trace import SpanProcessor
@@ -27,10 +32,30 @@ class OfficialProvider(TracerProvider):
     after_fork: Callable[[], Mapping[str, Any]] | None = None
     """Gives a forked child's own resource attributes; the SDK alone would overwrite a user's instance id."""
 
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
+        reference = weakref.ref(self)
+
+        def in_child() -> None:
+            provider = reference()
+            if provider is not None:
+                provider._become_child()
+
+        os.register_at_fork(after_in_child=in_child)
+
     def _handle_fork(self) -> None:
-        super()._handle_fork()
+        """
+        Leave out what the SDK does in a forked child.
+
+        It runs resource detectors in a thread pool there, which deadlocks if
+        ``concurrent.futures`` was imported after the provider was made: its own
+        fork handler, which frees its lock, then runs later.
+        """
+
+    def _become_child(self) -> None:
+        self._tracers_lock = threading.Lock()
         if self.after_fork is not None:
-            self._update_resource(Resource(self.after_fork()))
+            self.reconfigure(resource_attributes={**self._resource.attributes, **self.after_fork()})
 
     def reconfigure(
         self,
@@ -39,7 +64,7 @@ class OfficialProvider(TracerProvider):
         sampler: Sampler | None = None,
     ) -> None:
         """
-        Exchange the resource or the sampler, also for tracers that are already handed out.
+        Exchange parts, also for tracers that are already handed out; None leaves one as it is.
 
         Args:
 
@@ -56,9 +81,17 @@ class OfficialProvider(TracerProvider):
                 tracer.resource = self._resource
                 tracer.sampler = self.sampler
 
-    def replace_processors(self, processors: Sequence[SpanProcessor]) -> None:
-        """Send what ends from now on through these processors alone."""
+    def replace_processors(self, processors: Iterable[SpanProcessor]) -> None:
+        """Send what ends from now on through these processors alone; the old ones are not shut down."""
         self._active_span_processor._span_processors = tuple(processors)
+
+
+class OfficialBatchSpanProcessor(BatchSpanProcessor):
+    """The SDK's batch processor, which can be told how long to wait at shutdown: alone it waits for 30 s."""
+
+    def shutdown_within(self, timeout: float) -> None:
+        """Deliver what is queued within a number of seconds, and stop."""
+        self._batch_processor.shutdown(int(timeout * 1000))
 
 
 def build(
@@ -66,7 +99,7 @@ def build(
     sampler: Sampler,
     limits: Mapping[str, int | None],
     id_generator: IdGenerator | None,
-    processors: list[SpanProcessor],
+    processors: Iterable[SpanProcessor],
 ) -> OfficialProvider:
     """
     Return the SDK's provider with these parts in it.

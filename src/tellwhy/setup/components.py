@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from tellwhy import diagnostics
 from tellwhy.plugins import entry_points, load
+from tellwhy.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.sdk.trace.id_generator import IdGenerator
-
-    from tellwhy.settings import Settings
 
 
 def limits(settings: Settings) -> dict[str, int | None]:
@@ -49,20 +49,19 @@ def id_generator(settings: Settings) -> IdGenerator | None:
     name = settings.python_id_generator
     if name == "random":
         return None
-    made: IdGenerator | None = _made(
+    generator: IdGenerator | None = made(
         f"OTEL_PYTHON_ID_GENERATOR={name}", lambda: _factory("opentelemetry_id_generator", name)()
     )
-    return made
+    return generator
 
 
 def custom_sampler(settings: Settings) -> Any:
     """Return the installed sampler that the settings name; None where it is a built-in one."""
     name = settings.traces_sampler
-    group = entry_points("opentelemetry_traces_sampler")
-    if name not in group:
+    if name in Settings.traces_sampler.kind.choices():
         return None
     factory = _factory("opentelemetry_traces_sampler", name)
-    return _made(f"OTEL_TRACES_SAMPLER={name}", lambda: factory(settings.traces_sampler_arg))
+    return made(f"OTEL_TRACES_SAMPLER={name}", lambda: factory(settings.traces_sampler_arg))
 
 
 def exporters(settings: Settings) -> list[tuple[str, SpanExporter]]:
@@ -71,7 +70,7 @@ def exporters(settings: Settings) -> list[tuple[str, SpanExporter]]:
     for name in settings.traces_exporter:
         if name == "none":
             continue
-        exporter = _made(f"OTEL_TRACES_EXPORTER={name}", lambda name=name: _exporter(name, settings))
+        exporter = made(f"OTEL_TRACES_EXPORTER={name}", lambda name=name: _exporter(name, settings))
         if exporter is not None:
             found.append((name, exporter))
     return found
@@ -109,7 +108,7 @@ def otlp_endpoint(settings: Settings) -> str:
 
 
 def otlp_options(settings: Settings) -> dict[str, Any]:
-    """Return what both OTLP exporters take, a signal's own setting before the general one."""
+    """Return what the official OTLP exporters take, a signal's own setting before the general one."""
 
     def own(name: str) -> Any:
         value = getattr(settings, f"exporter_otlp_traces_{name}")
@@ -132,19 +131,18 @@ def otlp_exporter(settings: Settings) -> SpanExporter:
     from tellwhy.setup import otlp
 
     protocol = otlp_protocol(settings)
-    options = otlp_options(settings)
     if protocol == "grpc":
-        return otlp.official_grpc(options)
+        return otlp.official_grpc(otlp_options(settings))
     if settings.engine == "sdk":
-        return otlp.official_http(options, protocol)
-    return otlp.lean_http(options, protocol)
+        return otlp.official_http(otlp_options(settings), protocol)
+    return otlp.lean_http(settings)
 
 
 def _factory(group: str, name: str) -> Any:
     return load(entry_points(group)[name])
 
 
-def _made(what: str, make: Any) -> Any:
+def made(what: str, make: Callable[[], Any]) -> Any:
     """Return what is made, or None and a line that says why not."""
     try:
         return make()
@@ -166,10 +164,12 @@ def processor(name: str, exporter: SpanExporter, settings: Settings) -> SpanProc
         "export_timeout_millis": settings.bsp_export_timeout,
     }
     if settings.engine == "sdk":
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from tellwhy.engine.official import OfficialBatchSpanProcessor
 
-        return BatchSpanProcessor(exporter, **options)
+        return OfficialBatchSpanProcessor(exporter, **options)
     from tellwhy.delivery import BatchSpanProcessor as LeanBatchSpanProcessor
 
-    lean: SpanProcessor = LeanBatchSpanProcessor(exporter, **options)
-    return lean
+    lean: Any = LeanBatchSpanProcessor(
+        exporter, **options, exit_budget_millis=settings.exit_budget, spool_dir=settings.spool_dir or ""
+    )
+    return lean  # type: ignore[no-any-return]  # a SpanProcessor by behaviour

@@ -8,13 +8,42 @@ from tellwhy.setup import components
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from tellwhy.settings import Settings
 
 
-def build(settings: Settings, resource_attributes: dict[str, Any], processors: list[Any]) -> Any:
+def build(settings: Settings, resource_attributes: dict[str, Any], processors: Iterable[Any]) -> Any:
     """Return a provider with the settings' sampler, limits and ids, and these processors."""
+    build_one = _lean if settings.engine == "lean" else _official
+    return build_one(settings, resource_attributes, processors)
+
+
+def _lean(settings: Settings, resource_attributes: dict[str, Any], processors: Iterable[Any]) -> Any:
+    from tellwhy.delivery import fork
+    from tellwhy.engine.limits import SpanLimits
+    from tellwhy.engine.provider import TracerProvider
+
+    provider = TracerProvider.lean(
+        resource_attributes,
+        sampler=sampler(settings),
+        limits=SpanLimits(**components.limits(settings), environ={}),
+        id_generator=components.id_generator(settings),
+    )
+    for processor in processors:
+        provider.add_span_processor(processor)
+
+    def in_forked_child() -> None:
+        provider.reconfigure(
+            resource_attributes={**provider.resource_attributes, **resource.after_fork(settings)}
+        )
+
+    fork.on_child(in_forked_child)
+    return provider
+
+
+def _official(settings: Settings, resource_attributes: dict[str, Any], processors: Iterable[Any]) -> Any:
     from tellwhy.engine import official
 
     provider = official.build(
@@ -33,8 +62,11 @@ def sampler(settings: Settings) -> Any:
     custom = components.custom_sampler(settings)
     if custom is not None:
         return custom
-    from opentelemetry.sdk.trace import sampling
-
+    sampling: Any
+    if settings.engine == "lean":
+        from tellwhy.sampling import head as sampling
+    else:
+        from opentelemetry.sdk.trace import sampling
     name = settings.traces_sampler
     root: Any
     if name.endswith("always_off"):

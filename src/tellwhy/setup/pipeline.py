@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import time
+
 from tellwhy import diagnostics, resource
-from tellwhy.engine import active
+from tellwhy.delivery.lifecycle import Lifecycle
 from tellwhy.settings import ROWS
-from tellwhy.setup import components, engines
+from tellwhy.setup import components, engines, foreign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from tellwhy.resource import Identity
@@ -32,6 +35,16 @@ class Pipeline:
         self.processors = self._processors()
         self.adopted = False
         self.provider = self._provider(identity)
+        self.lifecycle = Lifecycle(settings.exit_budget, open_spans=getattr(self.provider, "open_spans", None))
+        self._take_part()
+        self.lifecycle.install()
+
+    def _take_part(self) -> None:
+        """Put the processors under the one deadline of the exit."""
+        self._leave = [
+            self.lifecycle.add(processor) if hasattr(processor, "leave") else self.lifecycle.add_provider(processor)
+            for processor in self.processors
+        ]
 
     def _processors(self) -> list[Any]:
         return [
@@ -42,19 +55,25 @@ class Pipeline:
     def _provider(self, identity: Identity) -> Any:
         from opentelemetry import trace
 
-        settings = self.settings
-        present = trace._TRACER_PROVIDER
-        if present is not None and hasattr(present, "add_span_processor"):
-            # The program set a provider of its own before us: it stays, and what
-            # it makes goes our way too.
-            for processor in self.processors:
-                present.add_span_processor(processor)
+        theirs = foreign.present(trace)
+        if theirs is not None:
+            foreign.add(theirs, self.processors)
             self.adopted = True
-            diagnostics.debug("the program's own TracerProvider is used; spans are exported beside it")
-            return present
-        provider = engines.build(settings, resource.describe(settings, identity), self.processors)
-        trace._set_tracer_provider(provider, log=False)
+            return theirs
+        attributes = resource.describe(self.settings, identity)
+        provider = engines.build(self.settings, attributes, self.processors)
+        foreign.put(trace, provider)
         return provider
+
+    def adopt(self, theirs: Any) -> None:
+        """Go on with a provider that the program has set after ours, if it takes our processors."""
+        if theirs is self.provider or not hasattr(theirs, "add_span_processor"):
+            return
+        foreign.add(theirs, self.processors)
+        if not self.adopted:
+            foreign.hand_over(self.provider, theirs)
+        self.provider = theirs
+        self.adopted = True
 
     def change(self, settings: Settings, identity: Identity) -> None:
         """Take other settings into force; spans that are queued still go where they were meant to."""
@@ -64,24 +83,50 @@ class Pipeline:
             self.provider.reconfigure(
                 resource_attributes=resource.describe(settings, identity), sampler=engines.sampler(settings)
             )
-        if exporting and not self.adopted:
+        if exporting:
             before, self.processors = self.processors, self._processors()
-            self.provider.replace_processors(self.processors)
-            for processor in before:
-                processor.shutdown()
+            for leave in self._leave:
+                leave()
+            self._take_part()
+            if self.adopted:
+                foreign.add(self.provider, self.processors)
+            else:
+                self.provider.replace_processors(self.processors)
+            _shut_down(before, settings.exit_budget / 1000)
 
     def flush(self, timeout: float) -> bool:
         """Deliver what is queued within a number of seconds; True if all of it was."""
-        return bool(self.provider.force_flush(int(timeout * 1000)))
+        return self.lifecycle.flush(timeout)
 
-    def shutdown(self) -> None:
-        """Deliver what is queued, and stop. A provider of the program's own is left to the program."""
-        for processor in self.processors:
-            try:
+    def shutdown(self, timeout: float) -> None:
+        """
+        Deliver what is queued, and stop. A provider of the program's own is left to the program.
+
+        Args:
+
+            timeout: The longest wait for all of it, in seconds.
+        """
+        from opentelemetry import trace
+
+        self.lifecycle.uninstall()
+        _shut_down(self.processors, timeout)
+        if not self.adopted:
+            self.provider.replace_processors([])
+            foreign.take_away(trace, self.provider)
+
+
+def _shut_down(processors: Iterable[Any], timeout: float) -> None:
+    end = time.monotonic() + timeout
+    for processor in processors:
+        # The interface has no timeout; a processor that takes one is told what is left.
+        bounded = getattr(processor, "shutdown_within", None)
+        try:
+            if bounded is not None:
+                bounded(max(0.0, end - time.monotonic()))
+            else:
                 processor.shutdown()
-            except Exception as error:
-                diagnostics.fault("shutdown", error)
-        active.deactivate()
+        except Exception as error:
+            diagnostics.fault("shutdown", error)
 
 
 def _exporting(settings: Settings) -> tuple[Any, ...]:

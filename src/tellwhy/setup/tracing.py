@@ -10,6 +10,7 @@ decorated function is first called.
 from __future__ import annotations
 
 import os
+import sys
 from _thread import RLock
 
 from tellwhy import diagnostics
@@ -51,20 +52,27 @@ def setup_tracing(**settings: Any) -> Tracing:
             ``TELLWHY_STRICT=true`` anything in the environment or pyproject.toml.
     """
     with _lock:
-        return _setup(settings, quiet=False)
+        tracing = _setup(settings)
+    assert tracing is not None  # only a child is ever left alone
+    return tracing
 
 
-def setup_from_environment(*, quiet: bool = False) -> Tracing:
+def setup_from_environment(*, child: bool = False) -> Tracing | None:
     """
     Do what ``setup_tracing()`` does, for those who start programs.
 
     Args:
 
-        quiet: Say neither the start line nor what is wrong; for child processes
-            of a program that has said it already.
+        child: Whether this is a child process of a program that has said what
+            there is to say: it says neither the start line nor what is wrong.
+
+    Returns:
+
+        Tracing as it is set up, or None in a child that is to be left alone
+        (``TELLWHY_CHILDREN=off``).
     """
     with _lock:
-        return _setup({}, quiet=quiet)
+        return _setup({}, child=child)
 
 
 def current() -> Tracing | None:
@@ -127,14 +135,18 @@ class Tracing:
         global _current
         with _lock:
             hooks.forget_all()
+            _unwatch()
             contrib.uninstall()
             records.clear()
             if self._pipeline is not None:
-                self._pipeline.flush(timeout)
-                self._pipeline.shutdown()
+                self._pipeline.shutdown(timeout)
             active.deactivate()
             if _current is self:
                 _current = None
+
+    def stats(self) -> dict[str, Any]:
+        """Return what became of the spans of this process; see ``tellwhy.stats``."""
+        return {} if self._pipeline is None else self._pipeline.lifecycle.stats()
 
     @property
     def identity(self) -> Identity:
@@ -152,21 +164,51 @@ class Tracing:
 
                 with lent_environment(self.settings):
                     import opentelemetry.trace  # noqa: F401  # may call back here; then it is built
-                if self._pipeline is None:
-                    self._pipeline = Pipeline(self.settings, self.identity)
-                    active.activate(self._pipeline.provider)
+
+                    if self._pipeline is None:
+                        self._pipeline = Pipeline(self.settings, self.identity)
+                        active.activate(self._pipeline.provider)
             return self._pipeline
 
     def _start(self) -> None:
         active.prepare(lambda: self._build().provider)
         for module in ("opentelemetry.propagate", "opentelemetry.sdk.trace"):
             hooks.around_import(module, lambda: lent_environment(self.settings))
+        if "opentelemetry.propagate" in sys.modules:
+            self._propagate()
+        else:
+            hooks.when_imported("opentelemetry.propagate", self._propagators_imported)
         hooks.when_imported("opentelemetry.trace", self._api_imported)
         hooks.when_imported("logging", self._logging_imported)
         contrib.install(self.settings)
 
-    def _api_imported(self, _module: ModuleType) -> None:
-        self._build()
+    def _propagators_imported(self, _module: ModuleType) -> None:
+        # The API has read the others itself; what it makes of `none` breaks its callers.
+        if "none" in self.settings.propagators:
+            self._propagate()
+
+    def _propagate(self) -> None:
+        """Put the propagators in force that somebody chose; the default is the API's own."""
+        if self.settings.origin("propagators") != "default" and "opentelemetry.propagate" in sys.modules:
+            from tellwhy.setup import propagators
+
+            propagators.put(self.settings)
+
+    def _api_imported(self, module: ModuleType) -> None:
+        from tellwhy.setup import foreign
+
+        watch = foreign.watch(module)
+        watch.first_need = self._build
+        watch.adopt = self._adopt
+        if not foreign.is_being_imported(sys.modules):
+            self._build()
+
+    def _adopt(self, provider: Any) -> None:
+        with _lock:
+            pipeline = self._build()
+            pipeline.adopt(provider)
+            if pipeline.provider is provider:
+                active.activate(provider)
 
     def _logging_imported(self, _module: ModuleType) -> None:
         """Put the ids on log records."""
@@ -175,11 +217,15 @@ class Tracing:
         self._overrides = dict(overrides)
         if settings == self.settings:
             return
+        propagators = self.settings.propagators
         self.settings = settings
         self.problems = problems
         self._identity = None
+        if settings.propagators != propagators:
+            self._propagate()
         if self._pipeline is not None:
-            self._pipeline.change(settings, self.identity)
+            with lent_environment(settings):
+                self._pipeline.change(settings, self.identity)
 
     def start_line(self) -> str:
         """Return the one line that is said when tracing starts."""
@@ -204,26 +250,37 @@ def _destination(settings: Settings) -> str:
 
 
 def _sampler(settings: Settings) -> str:
-    argument = f"({settings.traces_sampler_arg})" if settings.traces_sampler_arg else ""
+    argument = f"({settings.traces_sampler_arg})" if settings.traces_sampler_arg is not None else ""
     return f"{settings.traces_sampler}{argument}"
 
 
-def _setup(overrides: Mapping[str, Any], *, quiet: bool) -> Tracing:
+def _unwatch() -> None:
+    module = sys.modules.get("opentelemetry.trace")
+    if module is not None:
+        from tellwhy.setup import foreign
+
+        watch = foreign.watch(module)
+        watch.first_need = watch.adopt = None
+
+
+def _setup(overrides: Mapping[str, Any], *, child: bool = False) -> Tracing | None:
     global _current
     merged = {**(_current._overrides if _current is not None else {}), **overrides}
     pyproject, file_problems = read_pyproject()
     settings, problems = load(os.environ, pyproject=pyproject, overrides=merged)
     problems = (*file_problems, *problems)
+    if child and settings.children == "off":
+        return None
     _refuse(settings, problems)
     diagnostics.configure(settings.diagnostics)  # type: ignore[arg-type]  # its grammar allows the levels only
-    if not quiet:
+    if not child:
         for problem in problems:
             diagnostics.warn(str(problem))
     if _current is not None:
         _current._change(settings, problems, merged)
         return _current
     _current = Tracing(settings, problems, merged)
-    if not quiet:
+    if not child:
         diagnostics.note(_current.start_line())
     if _current.enabled:
         _current._start()

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What came of one try to deliver a batch, and how any SpanExporter is asked for one.
+
+The courier speaks one protocol, ``attempt(spans, deadline) -> Attempt``. Our
+OTLP exporter has it; every other exporter is put behind ``ForeignExporter``.
+"""
+
+from __future__ import annotations
+
+from tellwhy.delivery.stats import EXPORT_FAILED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any, Protocol
+
+    class Attempting(Protocol):
+        """An exporter that tries once and says what came of it."""
+
+        destination: str
+
+        def attempt(self, spans: Sequence[Any], deadline: float) -> Attempt:
+            """Try to deliver, never raise, return by about the deadline (``time.monotonic()``)."""
+
+        def shutdown(self) -> None:
+            """Let go of connections."""
+
+
+class Attempt:
+    """
+    The account of one try: every span is delivered, dropped for a reason, or left.
+
+    ``answered`` tells whether the receiver is alive (it answered, if only to say
+    "later"), ``refused`` that it said no for good.
+    """
+
+    __slots__ = ("answered", "delivered", "dropped", "error", "left", "refused", "retry_after")
+
+    def __init__(self, spans: Iterable[Any]) -> None:
+        self.left = list(spans)
+        self.delivered = 0
+        self.dropped: dict[str, int] = {}
+        self.error: str | None = None
+        self.answered = False
+        self.refused = False
+        self.retry_after: float | None = None
+
+    def deliver(self, part: Sequence[Any]) -> None:
+        """Note that the receiver has taken these."""
+        self.delivered += self._settle(part)
+
+    def drop(self, part: Sequence[Any], reason: str) -> None:
+        """Note that these will never be delivered."""
+        self.count(reason, self._settle(part))
+
+    def count(self, reason: str, number: int) -> None:
+        """Note a number of dropped spans under a reason."""
+        if number:
+            self.dropped[reason] = self.dropped.get(reason, 0) + number
+
+    def fail(
+        self, error: str, *, refused: bool = False, answered: bool = False, retry_after: float | None = None
+    ) -> Attempt:
+        """Note, in human words, why it did not work."""
+        self.error = error
+        self.refused = refused
+        self.answered = answered
+        self.retry_after = retry_after
+        return self
+
+    def _settle(self, part: Sequence[Any]) -> int:
+        if len(part) == len(self.left):
+            self.left = []
+        else:
+            settled = {id(span) for span in part}
+            self.left = [span for span in self.left if id(span) not in settled]
+        return len(part)
+
+
+class ForeignExporter:
+    """
+    Any OpenTelemetry SpanExporter, in the courier's terms.
+
+    It has retries of its own, so what it gives up is dropped, as the
+    specification demands, and counted.
+    """
+
+    def __init__(self, exporter: Any) -> None:
+        self._exporter = exporter
+        self.destination = type(exporter).__name__
+
+    def attempt(self, spans: Sequence[Any], deadline: float) -> Attempt:  # noqa: ARG002  # the courier's protocol
+        """Export once; how long it takes is the exporter's affair."""
+        attempt = Attempt(spans)
+        try:
+            result = self._exporter.export(spans)
+        except Exception as error:
+            attempt.drop(spans, EXPORT_FAILED)
+            return attempt.fail(f"{type(error).__name__}: {error}", refused=True)
+        # A SpanExportResult without importing it; None, as many a hand-written exporter returns, is no failure.
+        if getattr(result, "name", None) == "FAILURE":
+            attempt.drop(spans, EXPORT_FAILED)
+            return attempt.fail("the exporter gave up (its own log says why)", refused=True)
+        attempt.deliver(spans)
+        return attempt
+
+    def shutdown(self) -> None:
+        """Shut the exporter down."""
+        self._exporter.shutdown()
+
+
+def attempting(exporter: Any) -> Attempting:
+    """Return the exporter in the courier's terms."""
+    return exporter if hasattr(exporter, "attempt") else ForeignExporter(exporter)

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+How does a traced process end? One story, one deadline, for all signals together.
+
+Normal exit, ``sys.exit``, an unhandled exception and Ctrl-C arrive at
+``atexit``; SIGTERM and the children of multiprocessing have their own doors.
+Behind each: open spans are ended and marked, everyone delivers within the
+budget, one line says what was lost.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from time import monotonic
+
+from tellwhy import diagnostics
+from tellwhy.delivery import fork
+from tellwhy.delivery.budget import Budget
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, Final, Protocol
+
+    from tellwhy.delivery.stats import Snapshot
+
+    class Member(Protocol):
+        """Who takes part in the exit; ``BatchSpanProcessor`` does."""
+
+        def force_flush(self, timeout_millis: float | None = None) -> bool:
+            """Deliver what is there, within the time."""
+
+        def leave(self, budget: Budget) -> None:
+            """Deliver what can be delivered within the budget."""
+
+        def stats(self) -> Snapshot:
+            """Return what became of the spans."""
+
+        has_said_why: bool
+
+
+DEFAULT_BUDGET: Final = 2000  # milliseconds
+
+
+class Lifecycle:
+    """
+    The beginning and end of delivery in this process and its forked children.
+
+    Args:
+
+        budget_ms: The most that exit may be delayed, in milliseconds.
+
+        open_spans: Returns the spans that have not ended; by default they are
+            asked of the garbage collector.
+    """
+
+    def __init__(
+        self, budget_ms: float = DEFAULT_BUDGET, *, open_spans: Callable[[], Iterable[Any]] | None = None
+    ) -> None:
+        self._budget_ms = budget_ms
+        self._open_spans = open_spans
+        self._members: list[Member] = []
+        self._doors: list[Any] = []
+        self._callbacks: list[Callable[[], None]] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._budget = Budget(self._budget_ms / 1000)
+        self._reported = 0
+
+    def add(self, member: Member) -> Callable[[], None]:
+        """Let somebody take part; returns what ends that."""
+        self._members.append(member)
+
+        def forget() -> None:
+            if member in self._members:
+                self._members.remove(member)
+
+        return forget
+
+    def add_provider(self, provider: Any) -> Callable[[], None]:
+        """Let a meter or logger provider of the SDK take part, which keeps no time limit by itself."""
+        return self.add(_Provider(provider))
+
+    def on_fork_child(self, callback: Callable[[], object]) -> Callable[[], None]:
+        """Call back in every forked child, once delivery has started afresh there; returns what ends that."""
+        return fork.on_child(callback)
+
+    def install(self) -> None:
+        """Stand at every door through which the process may leave. Idempotent."""
+        if self._doors:
+            self._doors[0].install()  # someone may have put the default back
+            return
+        from tellwhy.delivery.children import ChildExit
+        from tellwhy.delivery.signals import Sigterm
+
+        self._doors = [Sigterm(self._on_sigterm), ChildExit(self.leave)]
+        for door in self._doors:
+            door.install()
+        atexit.register(self.leave)
+        fork.register(self)
+
+    def uninstall(self) -> None:
+        """Leave every door as it was found. Idempotent."""
+        for door in self._doors:
+            door.uninstall()
+        self._doors = []
+        atexit.unregister(self.leave)
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Deliver what has ended so far; True only if the receivers have taken all of it in time."""
+        deadline = monotonic() + timeout_seconds
+        flushed = True
+        for member in self._members:
+            left = max(0.0, deadline - monotonic())
+            flushed = bool(member.force_flush(timeout_millis=left * 1000)) and flushed
+        return flushed
+
+    def stats(self) -> Snapshot:
+        """Return what became of the spans of all members together."""
+        from tellwhy.delivery.stats import total
+
+        return total(member.stats() for member in self._members)
+
+    def leave(self) -> None:
+        """Deliver what can be delivered within the budget, and say what was lost. May be called again."""
+        try:
+            with self._budget:
+                self._end_open_spans()
+                for position, member in enumerate(self._members):
+                    # A fair share for each: one that hangs must not eat the others' time.
+                    share = Budget(self._budget.remaining() / (len(self._members) - position), self._budget)
+                    member.leave(share)
+            self._report()
+        except KeyboardInterrupt:  # Ctrl-C once more: whoever leaves is in a hurry
+            self._report()
+        except Exception as error:
+            diagnostics.fault("the exit", error)
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh: the child has a budget of its own."""
+        self._begin()
+        for door in self._doors[1:]:
+            door.after_fork_in_child()
+
+    def _on_sigterm(self) -> None:
+        if os.getpid() == 1:  # the default does not kill the first process of a container: it goes on
+            self.flush(self._budget.remaining())
+        else:
+            self.leave()
+
+    def _end_open_spans(self) -> None:
+        from tellwhy.delivery import open_spans
+
+        open_spans.end_all(self._open_spans or open_spans.find)
+
+    def _report(self) -> None:
+        from tellwhy.delivery.stats import exit_line, lost
+
+        stats = self.stats()
+        dropped = lost(stats)
+        if dropped <= self._reported:
+            return
+        self._reported = dropped
+        line = exit_line(stats, explain=not any(member.has_said_why for member in self._members))
+        if line:
+            diagnostics.note(line)
+
+
+class _Provider:
+    """
+    A provider of the SDK, made to keep the deadline.
+
+    Its shutdown may block for half a minute, and at interpreter exit no thread
+    can be started to wait for it in our place. So the thread is started while
+    that is possible, and sleeps until it is needed.
+    """
+
+    has_said_why = False
+
+    def __init__(self, provider: Any) -> None:
+        self._provider = provider
+        self._start()
+        fork.register(self)
+
+    def force_flush(self, timeout_millis: float | None = None) -> bool:
+        """Flush; a provider without that has nothing to flush."""
+        flush = getattr(self._provider, "force_flush", None)
+        return True if flush is None else flush(timeout_millis=timeout_millis) is not False
+
+    def leave(self, budget: Budget) -> None:
+        """Shut the provider down, for as long as the budget lasts."""
+        if self._pid != os.getpid():
+            self._start()
+        if self._go.locked():
+            self._go.release()
+        with budget:
+            self._done.acquire(timeout=budget.remaining())
+
+    def stats(self) -> Snapshot:
+        """Return nothing: these are no spans."""
+        from tellwhy.delivery.stats import empty
+
+        return empty()
+
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's thread; the child's is started when it leaves."""
+        self._pid = 0
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._go, self._done = threading.Lock(), threading.Lock()
+        self._go.acquire()
+        self._done.acquire()
+        try:
+            threading.Thread(target=self._shut_down, name="tellwhy-shutdown", daemon=True).start()
+        except RuntimeError:  # at interpreter exit, in a forked child: too late for a thread of our own
+            self._done.release()
+
+    def _shut_down(self) -> None:
+        self._go.acquire()
+        try:
+            self._provider.shutdown()
+        except Exception as error:
+            diagnostics.fault("the shutdown of a provider", error)
+        finally:
+            self._done.release()

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is an OTLP exporter to do? The constructor's arguments over the settings, checked once."""
+
+from __future__ import annotations
+
+from tellwhy import diagnostics
+from tellwhy._version import __version__
+from tellwhy.delivery.endpoint import Endpoint, parse, resolve
+from tellwhy.errors import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Final
+
+    from tellwhy.settings.load import Settings
+
+# Under gRPC's customary 4 MiB, which holds again behind many an OTLP/HTTP gateway.
+MAX_REQUEST_SIZE: Final = 3_670_016
+CONTENT_TYPES: Final = {"http/protobuf": "application/x-protobuf", "http/json": "application/json"}
+_ENCODINGS: Final = {"none": None, "gzip": "gzip", "deflate": "deflate"}
+_SUSPICIOUS_TIMEOUT: Final = 0.1  # seconds
+_OURS: Final = frozenset(("content-type", "content-length", "content-encoding", "transfer-encoding", "host"))
+
+
+class Options:
+    """The answers to every question that an exporter has; see the arguments of ``OTLPSpanExporter``."""
+
+    __slots__ = ("certificates", "content_type", "encoding", "endpoint", "headers", "max_bytes", "protocol", "timeout")
+
+    def __init__(self, settings: Settings, arguments: Mapping[str, Any]) -> None:
+        self.endpoint = _endpoint(arguments["endpoint"], settings)
+        self.protocol = arguments["protocol"] or _of_traces(settings, "protocol")
+        if self.protocol not in CONTENT_TYPES:
+            raise ConfigurationError(f"protocol={self.protocol!r}: expected http/protobuf or http/json")
+        self.content_type = CONTENT_TYPES[self.protocol]
+        self.timeout = _timeout(arguments["timeout"], settings)
+        self.encoding = _encoding(arguments["compression"] or _of_traces(settings, "compression"))
+        limit = arguments["max_request_size"]
+        self.max_bytes = MAX_REQUEST_SIZE if limit is None else limit if limit > 0 else 1 << 62
+        self.certificates = {
+            "certificate_file": arguments["certificate_file"] or _of_traces(settings, "certificate"),
+            "client_key_file": arguments["client_key_file"] or _of_traces(settings, "client_key"),
+            "client_certificate_file": arguments["client_certificate_file"]
+            or _of_traces(settings, "client_certificate"),
+        }
+        self.headers = self._all_headers({**_of_traces(settings, "headers"), **(arguments["headers"] or {})})
+
+    def _all_headers(self, given: Mapping[str, str]) -> dict[str, str]:
+        from opentelemetry.version import __version__ as api_version
+
+        headers = {"user-agent": f"tellwhy/{__version__} OTel-OTLP-Exporter-Python/{api_version}"}
+        if self.endpoint.userinfo:
+            from tellwhy.delivery.proxy import authorization
+
+            headers.update(authorization("authorization", self.endpoint.userinfo))
+        for name, value in given.items():
+            name = name.strip().lower()
+            if _is_sendable(name, value):
+                headers[name] = value
+            else:
+                diagnostics.warn(f"the header {name!r} cannot be sent with spans; left out", key=f"header:{name}")
+        headers["content-type"] = self.content_type
+        if self.encoding:
+            headers["content-encoding"] = self.encoding
+        return headers
+
+
+def _of_traces(settings: Settings, name: str) -> Any:
+    """Return a setting for traces, else the general one."""
+    own = getattr(settings, f"exporter_otlp_traces_{name}")
+    return getattr(settings, f"exporter_otlp_{name}") if own is None or own == {} else own
+
+
+def _endpoint(argument: str | None, settings: Settings) -> Endpoint:
+    if argument:
+        try:
+            endpoint = parse(argument)
+        except ValueError as error:
+            raise ConfigurationError(f"endpoint: {error}") from None
+    else:
+        own, general = settings.exporter_otlp_traces_endpoint, settings.exporter_otlp_endpoint
+        try:
+            endpoint = resolve(general, own)
+        except ValueError as error:
+            name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" if own else "OTEL_EXPORTER_OTLP_ENDPOINT"
+            endpoint = resolve(None, None)
+            diagnostics.warn(f"{name}: {error}; spans are sent to {endpoint}")
+    for note in endpoint.notes:
+        diagnostics.note(f"{endpoint}: {note}", key=f"endpoint:{note}")
+    return endpoint
+
+
+def _timeout(argument: float | None, settings: Settings) -> float:
+    timeout = _of_traces(settings, "timeout") / 1000 if argument is None else float(argument)
+    if not timeout > 0:
+        raise ConfigurationError(f"timeout={argument!r}: expected a number of seconds above 0")
+    if timeout < _SUSPICIOUS_TIMEOUT:
+        diagnostics.warn(f"the export timeout is {timeout * 1000:g} ms; OTEL_EXPORTER_OTLP_TIMEOUT is in milliseconds")
+    return timeout
+
+
+def _encoding(given: object) -> str | None:
+    word = str(getattr(given, "value", given) or "none").lower()  # the official enumerations hold the words
+    if word not in _ENCODINGS:
+        raise ConfigurationError(f"compression={word!r}: expected none, gzip or deflate")
+    return _ENCODINGS[word]
+
+
+def _is_sendable(name: str, value: object) -> bool:
+    if not name or name in _OURS or not isinstance(value, str):
+        return False
+    try:
+        name.encode("ascii")
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return name.isprintable() and " " not in name and ":" not in name and not any(c in value for c in "\r\n\0")

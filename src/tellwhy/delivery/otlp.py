@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+How does a batch become OTLP/HTTP requests, and what do the answers mean for it?
+
+https://opentelemetry.io/docs/specs/otlp/#otlphttp. A batch is cut by bytes
+before it is sent; a receiver that finds it too large gets it in halves. A
+partial success is never sent again.
+"""
+
+from __future__ import annotations
+
+import os
+from threading import Event
+from time import monotonic, time
+
+from tellwhy import diagnostics
+from tellwhy.delivery import fork
+from tellwhy.delivery.attempt import Attempt
+from tellwhy.delivery.options import Options
+from tellwhy.delivery.response import error_message, partial_success
+from tellwhy.delivery.retry import RETRYABLE, TOO_LARGE, Backoff, retry_after
+from tellwhy.delivery.stats import ENCODING, REJECTED
+from tellwhy.delivery.stats import TOO_LARGE as DROPPED_TOO_LARGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any, Final
+
+    from opentelemetry.sdk.trace.export import SpanExportResult
+
+    from tellwhy.delivery.transport import Answer
+    from tellwhy.settings.load import Settings
+
+_SMALLEST_LIMIT: Final = 16_384  # bytes: a receiver that takes less than this takes nothing
+_LEVEL: Final = 1  # of compression: traces repeat themselves, higher levels cost more than they save
+_GZIP: Final = 31  # zlib's word for the format
+
+
+class OTLPSpanExporter:
+    """
+    Sends spans as OTLP over HTTP, on the standard library alone.
+
+    A drop-in for ``opentelemetry.exporter.otlp.proto.http.trace_exporter.OTLPSpanExporter``:
+    what is not given comes from the environment (``OTEL_EXPORTER_OTLP_TRACES_…``,
+    then ``OTEL_EXPORTER_OTLP_…``), with the specification's units and defaults.
+
+    Args:
+
+        endpoint: Full URL, used as it is: ``http://collector:4318/v1/traces``.
+
+        certificate_file: CA certificates that the receiver's must chain to, in PEM.
+
+        client_key_file: Private key for mutual TLS, in PEM.
+
+        client_certificate_file: Certificate for mutual TLS, in PEM.
+
+        headers: Headers of every request; they win over the environment's.
+
+        timeout: Longest wait for one request, in seconds; 10 by default.
+
+        compression: ``gzip``, ``deflate`` or ``none`` (the default), or the official enumeration.
+
+        session: A ``requests.Session`` to send with, for those who authenticate that way.
+
+        max_request_size: Largest request in bytes, before compression; larger batches are
+            cut. 3.5 MiB by default, 0 for no limit.
+
+        meter_provider: Accepted for the sake of the signature; the processor publishes the counts.
+
+        protocol: ``http/protobuf`` (the default) or ``http/json``.
+
+        settings: Settings in force, in place of the environment.
+
+    Raises:
+        tellwhy.errors.ConfigurationError: If an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        certificate_file: str | None = None,
+        client_key_file: str | None = None,
+        client_certificate_file: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        compression: object = None,
+        session: Any = None,
+        *,
+        max_request_size: int | None = None,
+        meter_provider: object = None,
+        protocol: str | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        arguments = dict(locals())
+        if settings is None:
+            from tellwhy.settings.load import load
+
+            settings, _ = load(os.environ)
+        self._options = Options(settings, arguments)
+        self._max_bytes = self._options.max_bytes
+        self._session = session
+        self._transport: Any = None
+        self._codec: Any = None
+        self._stopped = Event()
+        self.destination = str(self._options.endpoint)
+        fork.register(self)
+
+    # ------------------------------------------------- the SpanExporter protocol
+
+    def export(self, spans: Sequence[Any]) -> SpanExportResult:
+        """
+        Deliver a batch, trying again for up to the timeout where OTLP allows it.
+
+        This is for the official processors. ours asks for one attempt at a time and keeps what fails.
+        """
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        deadline = monotonic() + self._options.timeout
+        backoff = Backoff()
+        left: Sequence[Any] = spans
+        while not self._stopped.is_set():
+            attempt = self.attempt(left, deadline)
+            if attempt.error is None:
+                return SpanExportResult.SUCCESS
+            wait = backoff.next(attempt.retry_after)
+            left = attempt.left
+            if not left or monotonic() + wait >= deadline:
+                diagnostics.warn(
+                    f"{len(spans)} spans could not be delivered to {self.destination}: {attempt.error}",
+                    key=f"export:{self.destination}:{attempt.error}",
+                )
+                break
+            self._stopped.wait(wait)
+        return SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        """Close the connection and export nothing more. Idempotent."""
+        self._stopped.set()
+        if self._transport is not None:
+            self._transport.close()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:  # noqa: ARG002  # the SpanExporter protocol
+        """Return True: nothing waits in here."""
+        return True
+
+    # ------------------------------------------------------ the courier's protocol
+
+    @property
+    def content_type(self) -> str:
+        """What the payloads are."""
+        return self._options.content_type
+
+    def payloads(self, spans: Sequence[Any]) -> Iterator[tuple[bytes, Sequence[Any]]]:
+        """Yield the requests' bodies and the spans that each holds; a span that cannot be encoded is in none."""
+        self._load()
+        groups = [list(spans)]
+        while groups:
+            group = groups.pop()
+            try:
+                yield from self._codec.split(group, self._max_bytes)
+            except Exception as error:
+                if len(group) == 1:
+                    diagnostics.fault("the encoding of a span", error)
+                else:
+                    middle = len(group) // 2
+                    groups += [group[middle:], group[:middle]]
+
+    def attempt(self, spans: Sequence[Any], deadline: float) -> Attempt:
+        """Try once to deliver a batch, by the deadline of ``time.monotonic()``. Never raises."""
+        attempt = Attempt(spans)
+        try:
+            self._load()
+            if self._connect(attempt, deadline):
+                self._send(attempt, deadline)
+        except Exception as error:  # ours, not the network's: the batch must not circle for ever
+            diagnostics.fault("the delivery of spans", error)
+            attempt.drop(attempt.left, ENCODING)
+            attempt.fail(f"{type(error).__name__}: {error}", refused=True)
+        return attempt
+
+    def attempt_payload(self, payload: bytes, spans: int, content_type: str, deadline: float) -> Attempt:
+        """Try once to deliver a payload that was encoded earlier and holds so many spans."""
+        part = [payload] * spans
+        attempt = Attempt(part)
+        self._load()
+        headers = {**self._options.headers, "content-type": content_type}
+        if self._connect(attempt, deadline) and self._post(payload, part, attempt, deadline, headers):
+            attempt.drop(part, DROPPED_TOO_LARGE)
+            attempt.fail("413: too large", refused=True, answered=True)
+        return attempt
+
+    def after_fork_in_child(self) -> None:
+        """Let go of the parent's connection."""
+        if self._transport is not None:
+            self._transport.close()
+
+    # --------------------------------------------------------------------- inside
+
+    def _load(self) -> None:
+        """Import what sending needs: on the worker's thread, when the first batch is there."""
+        if self._transport is not None:
+            return
+        with fork.importing():
+            if self._options.protocol == "http/json":
+                from tellwhy.delivery import encoder_json as codec
+            else:
+                from tellwhy.delivery import encoder as codec  # type: ignore[no-redef]
+            self._codec = codec
+            options = self._options
+            if self._session is not None:
+                from tellwhy.delivery.session import SessionTransport
+
+                self._transport = SessionTransport(options.endpoint, self._session, options.certificates)
+            else:
+                from tellwhy.delivery.transport import Transport
+
+                self._transport = Transport(options.endpoint, **options.certificates)
+
+    def _connect(self, attempt: Attempt, deadline: float) -> bool:
+        """Make sure of a connection before anything is encoded: while nobody listens, a try is cheap."""
+        from tellwhy.delivery.explain import explain
+        from tellwhy.delivery.transport import FAULTS
+
+        options = self._options
+        try:
+            self._transport.connect(min(deadline, monotonic() + options.timeout))
+        except FAULTS as error:
+            attempt.fail(explain(error, options.endpoint, options.timeout))
+            return False
+        return True
+
+    def _send(self, attempt: Attempt, deadline: float) -> None:
+        cut = True
+        while cut and attempt.left:
+            cut = False
+            for payload, part in self.payloads(attempt.left):
+                if self._post(payload, part, attempt, deadline, self._options.headers):
+                    cut = self._lower_limit(len(payload))
+                    if cut:
+                        break
+                    attempt.drop(part, DROPPED_TOO_LARGE)
+                    attempt.fail("413: one span is larger than the receiver takes", refused=True, answered=True)
+                elif attempt.error is not None and not attempt.refused:
+                    return  # later: the rest stays as it is
+            else:
+                attempt.drop(attempt.left, ENCODING)
+
+    def _lower_limit(self, size: int) -> bool:
+        """Remember that the receiver does not take this many bytes; False if less makes no sense."""
+        if size <= _SMALLEST_LIMIT:
+            return False
+        self._max_bytes = max(size // 2, _SMALLEST_LIMIT)
+        diagnostics.debug(
+            f"{self.destination} finds {size} bytes too large; sending {self._max_bytes} at most from now on"
+        )
+        return True
+
+    def _post(
+        self, payload: bytes, part: Sequence[Any], attempt: Attempt, deadline: float, headers: Mapping[str, str]
+    ) -> bool:
+        """Send one request and note what the answer means; True if the request was too large."""
+        from tellwhy.delivery.explain import explain
+        from tellwhy.delivery.transport import FAULTS
+
+        options = self._options
+        deadline = min(deadline, monotonic() + options.timeout)
+        try:
+            answer = self._transport.post(_compressed(payload, options.encoding), headers, deadline)
+        except FAULTS as error:
+            attempt.fail(explain(error, options.endpoint, options.timeout))
+            return False
+        if answer.status == TOO_LARGE:
+            return True
+        self._judge(answer, part, attempt)
+        return False
+
+    def _judge(self, answer: Answer, part: Sequence[Any], attempt: Attempt) -> None:
+        content_type = answer.headers.get("content-type") or ""
+        if 200 <= answer.status < 300:
+            rejected, message = partial_success(answer.body, content_type)
+            rejected = min(rejected, len(part))
+            attempt.deliver(part)
+            attempt.delivered -= rejected
+            attempt.count(REJECTED, rejected)
+            if rejected or message:
+                diagnostics.warn(
+                    f"{self.destination} rejected {rejected} spans of a batch: {message or 'it does not say why'}",
+                    key=f"partial:{message}",
+                )
+            elif content_type.startswith("text/html"):
+                diagnostics.warn(f"{self.destination} answers with a web page: is it an OTLP receiver?")
+            return
+        from tellwhy.delivery.explain import explain_status
+
+        words = explain_status(
+            answer.status,
+            answer.phrase,
+            self._options.endpoint,
+            message=error_message(answer.body, content_type),
+            location=answer.headers.get("location") or "",
+        )
+        if answer.status in RETRYABLE:
+            wait = retry_after(answer.headers.get("retry-after"), time())
+            attempt.fail(words, answered=True, retry_after=wait)
+        else:
+            attempt.drop(part, f"http_{answer.status}")
+            attempt.fail(words, refused=True, answered=True)
+
+
+def _compressed(payload: bytes, encoding: str | None) -> bytes:
+    if encoding is None:
+        return payload
+    import zlib
+
+    if encoding == "deflate":
+        return zlib.compress(payload, _LEVEL)
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+    return compressor.compress(payload) + compressor.flush()

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What happens to a span when it ends? It is put into a bounded queue, and nothing else.
+
+A drop-in for the SDK's ``BatchSpanProcessor``, for any ``SpanExporter``. Ending
+a span never blocks and never raises: everything slow is the courier's.
+"""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+
+from tellwhy import diagnostics
+from tellwhy.delivery import fork
+from tellwhy.delivery.attempt import attempting
+from tellwhy.delivery.courier import Courier
+from tellwhy.delivery.queue import SpanQueue
+from tellwhy.delivery.stats import AFTER_SHUTDOWN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import ReadableSpan, Span
+
+    from tellwhy.delivery.budget import Budget
+    from tellwhy.delivery.stats import Snapshot
+
+_DEFAULT_FLUSH: Final = 30_000  # milliseconds, as in the SDK
+
+
+class BatchSpanProcessor:
+    """
+    Queues ended spans and delivers them in batches, on one thread that starts with the first span.
+
+    Whatever is not given comes from the environment, with the specification's names and defaults.
+
+    Args:
+
+        span_exporter: Any OpenTelemetry ``SpanExporter``.
+
+        max_queue_size: Most spans that wait, 2048 by default; beyond it the oldest are dropped and counted.
+
+        schedule_delay_millis: Longest wait of a span in the queue, 5000 by default. The first
+            batch of a process goes out after a second at the latest.
+
+        max_export_batch_size: Most spans in one export, 512 by default.
+
+        export_timeout_millis: Longest time for one attempt at a batch, 30000 by default.
+
+        meter_provider: If given, the counts are published under the SDK's own metric names.
+
+        exit_budget_millis: The most that ``shutdown()`` waits, 2000 by default (``TELLWHY_EXIT_BUDGET``).
+
+        spool_dir: Keeps undelivered batches on disk here (``TELLWHY_SPOOL_DIR``); with our OTLP exporter only.
+
+    Raises:
+        ValueError: If a number is not positive, or a batch larger than the queue.
+    """
+
+    def __init__(
+        self,
+        span_exporter: Any,
+        max_queue_size: int | None = None,
+        schedule_delay_millis: float | None = None,
+        max_export_batch_size: int | None = None,
+        export_timeout_millis: float | None = None,
+        *,
+        meter_provider: Any = None,
+        exit_budget_millis: float | None = None,
+        spool_dir: str | None = None,
+    ) -> None:
+        given = _Defaults(max_queue_size, schedule_delay_millis, max_export_batch_size, export_timeout_millis,
+                          exit_budget_millis, spool_dir)  # fmt: skip
+        self.span_exporter = span_exporter
+        self._exit_budget = given.exit_budget / 1000
+        self._queue = SpanQueue(given.queue_size)
+        self._courier = Courier(
+            self._queue,
+            attempting(span_exporter),
+            batch_size=given.batch_size,
+            delay=given.delay / 1000,
+            export_timeout=given.export_timeout / 1000,
+            store=_store(given.spool_dir),
+        )
+        self._leaving: Budget | None = None
+        self._is_shut_down = False
+        fork.register(self)
+        if meter_provider is not None:
+            from tellwhy.delivery.self_metrics import SelfMetrics
+
+            self._courier.observe = SelfMetrics(meter_provider, self.stats, given.queue_size).attempted
+
+    # ------------------------------------------------ the SpanProcessor protocol
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Do nothing: what is open is not ours yet."""
+
+    def _on_ending(self, span: Span) -> None:
+        """Do nothing."""
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue a sampled span. Never blocks, never raises; at the bound the oldest makes room."""
+        try:
+            # A span of our engine makes its context only when asked for it; the flags are at hand.
+            flags = getattr(span, "_flags", None)
+            if flags is None:
+                flags = span.context.trace_flags  # type: ignore[union-attr]  # without a context: a fault, told of once
+            if flags & 1:
+                queue = self._queue
+                queue.append(span)
+                if len(queue) >= queue.attention:
+                    if queue.attention > queue.bound:
+                        queue.popleft()
+                        next(queue.overflow.numbers)
+                    else:
+                        self._attend(queue)
+        except IndexError:  # the courier has just taken everything: there is room
+            return
+        except Exception as error:
+            diagnostics.fault("the end of a span", error)
+
+    def force_flush(self, timeout_millis: float | None = None) -> bool:
+        """
+        Deliver everything that has ended; True only if the receiver has taken all of it in time.
+
+        A receiver that is not there is tried once: False then comes before the timeout.
+
+        Args:
+
+            timeout_millis: The longest wait, 30000 by default.
+        """
+        if self._is_shut_down:
+            return False
+        return self._courier.flush(monotonic() + (_DEFAULT_FLUSH if timeout_millis is None else timeout_millis) / 1000)
+
+    def shutdown(self, timeout_millis: float | None = None) -> None:
+        """
+        Deliver what can be delivered within the exit budget, count the rest, release everything.
+
+        Args:
+
+            timeout_millis: The longest wait; the exit budget by default.
+        """
+        if self._is_shut_down:
+            return
+        budget = self._exit_budget if timeout_millis is None else timeout_millis / 1000
+        deadline = monotonic() + (self._leaving.remaining() if self._leaving else budget)
+        self._courier.flush(deadline)
+        self._is_shut_down = True
+        self._queue.leave()
+        self._courier.give_up()
+        self._courier.stop(deadline)
+
+    # -------------------------------------------------------------- for the exit
+
+    def leave(self, budget: Budget) -> None:
+        """
+        The process ends: deliver within the budget, put the rest on disk or count it.
+
+        What ends later (in another exit handler, on a daemon thread) is still
+        delivered, at once and on the thread that ends it, while the budget lasts.
+        """
+        self._queue.leave()
+        self._leaving = budget
+        with budget as deadline:
+            delivered = self._courier.flush(deadline)
+            # What another thread has ended meanwhile is that thread's to see off.
+            if not delivered and (self._courier.outage.is_failing or not budget.remaining()):
+                self._courier.give_up()
+
+    def stats(self) -> Snapshot:
+        """Return what became of the spans so far; see ``tellwhy.delivery.stats``."""
+        return self._queue.snapshot()
+
+    @property
+    def has_said_why(self) -> bool:
+        """Whether a line has told why spans are not delivered at present."""
+        return self._courier.outage.said
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh: the parent's spans are the parent's to deliver."""
+        self._queue.reset()
+        self._queue.inherited = fork.inherited()
+        self._courier.after_fork_in_child()
+        self._leaving = None
+        if self._is_shut_down:
+            self._queue.leave()
+
+    def _attend(self, queue: SpanQueue) -> None:
+        """Do what the length of the queue asks for."""
+        if self._is_shut_down:
+            queue.drop(AFTER_SHUTDOWN, len(queue.give_up()))
+        elif self._leaving is not None:
+            self.leave(self._leaving)
+        else:
+            queue.attend_at(queue.bound + 1)
+            self._courier.call()
+
+
+class _Defaults:
+    """The constructor's numbers: given, else the environment's, else the specification's; checked."""
+
+    def __init__(
+        self,
+        queue_size: int | None,
+        delay: float | None,
+        batch_size: int | None,
+        export_timeout: float | None,
+        exit_budget: float | None,
+        spool_dir: str | None,
+    ) -> None:
+        if None in (queue_size, delay, batch_size, export_timeout, exit_budget, spool_dir):
+            from tellwhy.settings.load import load
+
+            settings, _ = load(os.environ)
+            queue_size = settings.bsp_max_queue_size if queue_size is None else queue_size
+            delay = settings.bsp_schedule_delay if delay is None else delay
+            if batch_size is None:
+                batch_size = min(settings.bsp_max_export_batch_size, queue_size)
+            export_timeout = settings.bsp_export_timeout if export_timeout is None else export_timeout
+            exit_budget = settings.exit_budget if exit_budget is None else exit_budget
+            spool_dir = settings.spool_dir if spool_dir is None else spool_dir
+        assert queue_size is not None and delay is not None and batch_size is not None
+        assert export_timeout is not None and exit_budget is not None
+        if queue_size <= 0:
+            raise ValueError("max_queue_size must be a positive integer.")
+        if delay <= 0:
+            raise ValueError("schedule_delay_millis must be positive.")
+        if batch_size <= 0:
+            raise ValueError("max_export_batch_size must be a positive integer.")
+        if batch_size > queue_size:
+            raise ValueError("max_export_batch_size must be less than or equal to max_queue_size.")
+        self.queue_size = queue_size
+        self.delay = delay
+        self.batch_size = batch_size
+        self.export_timeout = export_timeout
+        self.exit_budget = exit_budget
+        self.spool_dir = spool_dir
+
+
+def _store(folder: str | None) -> Any:
+    if not folder:
+        return None
+    from tellwhy.delivery.store import Store
+
+    return Store(folder)
