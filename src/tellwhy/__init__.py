@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from tellwhy import logs, testing
     from tellwhy.errors import ConfigurationError, DecorationError, TellwhyError
     from tellwhy.face import flush, shutdown, stats
-    from tellwhy.setup.tracing import Tracing, setup_tracing
-    from tellwhy.traced import (
+    from tellwhy.manual import (
         SpanAttr,
         annotate,
         annotate_root,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
         traced,
         untraced,
     )
+    from tellwhy.setup.tracing import Tracing, setup_tracing
 
 __all__ = [
     "ConfigurationError", "DecorationError", "SpanAttr", "TellwhyError", "Tracing", "__version__", "annotate",
@@ -51,7 +51,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'tellwhy' has no attribute {name!r}")
     if name in ("logs", "testing"):
         return import_module(f"tellwhy.{name}")
-    home = next((home for home, names in _HOMES.items() if name in names), "traced")
+    home = next((home for home, names in _HOMES.items() if name in names), "manual")
     value = globals()[name] = getattr(import_module(f"tellwhy.{home}"), name)
     return value
 
