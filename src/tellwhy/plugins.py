@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_cache: dict[tuple[str, tuple[str, ...]], Mapping[str, str]] = {}
+_cache: dict[tuple[str, tuple[str, ...], tuple[str, ...]], Mapping[str, str]] = {}
 
 
 def entry_points(group: str, like: tuple[str, ...] = ()) -> Mapping[str, str]:
@@ -29,7 +29,7 @@ def entry_points(group: str, like: tuple[str, ...] = ()) -> Mapping[str, str]:
 
         like: Look only into distributions whose name contains one of these words.
     """
-    key = (group, tuple(sys.path))
+    key = (group, like, tuple(sys.path))
     if key not in _cache:
         found: dict[str, str] = {}
         for path in _entry_point_files(like):

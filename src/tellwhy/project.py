@@ -47,10 +47,13 @@ class Project:
         environ: Mapping[str, str] | None = None,
         folder: str | None = None,
     ) -> None:
-        self.command = list(sys.orig_argv if command is None else command)
+        self.command = list(_own_command() if command is None else command)
         self.environ = os.environ if environ is None else environ
         self.module, self.script, self.arguments = _main_program(self.command)
         self.folder = self._home(folder)
+        if os.path.basename(self.script) == "__main__.py":  # `python shop/__main__.py` is `python -m shop`
+            self.module = os.path.basename(os.path.dirname(os.path.join(self.folder, self.script)))
+        self.module = self.module.removesuffix(".__main__")
 
     def service_name(self) -> tuple[str, str]:
         """Return the name, and in words where it is from."""
@@ -78,7 +81,7 @@ class Project:
             folder = folder or os.getcwd()
         except OSError:  # deleted under us
             return ""
-        if self.script.endswith(".py"):
+        if self.script.endswith(".py") and os.path.basename(self.script) != "__main__.py":
             return os.path.dirname(os.path.join(folder, self.script))
         return folder
 
@@ -110,13 +113,27 @@ class Project:
         # `shop.wsgi:app` and `shop/app.py` are the shop, whatever its last module is called.
         while len(parts) > 1 and parts[-1] in ("wsgi", "asgi", "app", "main", "application"):
             parts.pop()
-        return ".".join(parts)
+        # `flask run` looks for its application itself; the folder says more than "flask".
+        return ".".join(parts) or os.path.basename(self.folder)
 
     def _program(self) -> str:
-        name = self.module or os.path.splitext(os.path.basename(self.script))[0]
-        if name == "__main__":
-            name = os.path.basename(os.path.dirname(os.path.join(self.folder, self.script)))
-        return name.removesuffix(".__main__")
+        return self.module or os.path.splitext(os.path.basename(self.script))[0]
+
+
+def _own_command() -> list[str]:
+    """
+    Return this interpreter's command line; in a process of multiprocessing that of its parent's program.
+
+    Such a process is started as ``python -c "from multiprocessing… import …"``
+    and is told what the main program is before anything of it runs.
+    """
+    command = sys.orig_argv
+    code = " ".join(command[command.index("-c") :]) if "-c" in command else ""
+    if not code.startswith("-c from multiprocessing."):
+        return command
+    main = getattr(sys.modules.get("__mp_main__"), "__spec__", None)
+    start = [command[0], "-m", main.name] if main is not None else [command[0], sys.argv[0]]
+    return [*start, *sys.argv[1:]]
 
 
 def _main_program(command: Sequence[str]) -> tuple[str, str, list[str]]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]  # untyped
 
+from tellwhy.bootstrap.begin import begin
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -21,9 +23,7 @@ class Distro(BaseDistro):  # type: ignore[misc]  # untyped
     """Entry point of the group ``opentelemetry_distro``."""
 
     def _configure(self, **_: Any) -> None:
-        from tellwhy.setup.tracing import setup_from_environment
-
-        setup_from_environment()
+        begin()
 
     def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
         """Do nothing: each library is instrumented when it is imported."""

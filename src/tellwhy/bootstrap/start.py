@@ -9,30 +9,17 @@ starts whatever becomes of its tracing.
 from __future__ import annotations
 
 import os
+import sys
 
-from tellwhy.bootstrap.wrapper import is_wrapped_program
+from tellwhy.bootstrap.begin import begin
 
-
-def start() -> None:
-    """Set tracing up, unless this is a child process and children are to be left alone."""
-    child = not is_wrapped_program()
-    if child and os.environ.get("TELLWHY_CHILDREN", "").strip().lower() == "off":
-        return
-    from tellwhy import diagnostics
-    from tellwhy.errors import ConfigurationError
-
-    try:
-        from tellwhy.setup.tracing import setup_from_environment
-
-        setup_from_environment(quiet=child)
-    except ConfigurationError as error:
-        # TELLWHY_STRICT=true: the start is refused, before anything of the program ran.
-        for line in str(error).splitlines():
-            diagnostics.warn(line)
-        diagnostics.warn("not started, because TELLWHY_STRICT=true")
-        os._exit(1)
-    except Exception as error:
-        diagnostics.fault("the start of tracing", error)
+_LAUNCHERS = ("tellwhy", "opentelemetry-instrument")
 
 
-start()
+def _is_launcher(words: list[str]) -> bool:
+    """Tell whether an interpreter's first words mean a command that becomes the program: `tellwhy run …` again."""
+    return words == ["-m", "tellwhy"] or os.path.basename(words[0] if words else "") in _LAUNCHERS
+
+
+if not _is_launcher(sys.orig_argv[1:3]):
+    begin()

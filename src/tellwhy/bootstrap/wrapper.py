@@ -15,24 +15,34 @@ import os
 import sys
 
 WRAPPER_VARIABLE = "TELLWHY_RUN"
-"""Holds the process id that the wrapped program runs under; its children inherit the variable."""
+"""``start`` until the program's first interpreter has started, then its process id; children inherit it."""
+
+_UNCLAIMED = "start"
 
 PTH = "tellwhy.pth"
 
 
 def announce(environ: dict[str, str]) -> None:
     """Put into a program's environment what makes its interpreter start tracing."""
-    # The program keeps the process id of the wrapper that it replaces.
-    environ[WRAPPER_VARIABLE] = str(os.getpid())
+    environ[WRAPPER_VARIABLE] = _UNCLAIMED
     if not _pth_is_read():
         path = environ.get("PYTHONPATH")
         ours = os.path.join(os.path.dirname(__file__), "path")
         environ["PYTHONPATH"] = f"{ours}{os.pathsep}{path}" if path else ours
 
 
-def is_wrapped_program() -> bool:
-    """Tell whether this process is the program itself; False in its children."""
-    return os.environ.get(WRAPPER_VARIABLE) == str(os.getpid())
+def claim() -> bool:
+    """
+    Tell whether this process is the program itself; False in its children.
+
+    The program is the first interpreter that starts, whatever is in between (a
+    shell script, ``uv run``), and remains it when it replaces itself by exec.
+    """
+    own = str(os.getpid())
+    # Under `opentelemetry-instrument` nobody has set it before the program.
+    if os.environ.get(WRAPPER_VARIABLE, _UNCLAIMED) == _UNCLAIMED:
+        os.environ[WRAPPER_VARIABLE] = own
+    return os.environ.get(WRAPPER_VARIABLE) == own
 
 
 def _pth_is_read() -> bool:

@@ -10,6 +10,7 @@ the environment.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -73,15 +74,29 @@ def _put(settings: dict[str, str], environ: dict[str, str]) -> None:
 
 
 def _become(command: list[str], environ: dict[str, str]) -> int:
-    _warn_if_foreign(command[0])
+    program = command[0]
+    _warn_if_foreign(program)
+    try:
+        _exec(command, environ)
+    except FileNotFoundError:
+        if os.path.isfile(program):  # the file is there; the interpreter in its first line is not
+            return _fail(f"cannot be executed: {program}: the interpreter in its first line is missing", NOT_FOUND)
+        return _fail(f"command not found: {program or repr(program)}{_hint(program)}", NOT_FOUND)
+    except OSError as error:
+        return _fail(f"cannot be executed: {program}: {error.strerror}{_hint(program)}", NOT_EXECUTABLE)
+    raise AssertionError("exec does not return")
+
+
+def _exec(command: list[str], environ: dict[str, str]) -> None:
+    if not command[0]:  # the system would take a folder of PATH for it
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     try:
         os.execvpe(command[0], command, environ)  # noqa: S606  # the whole point, and no shell in between
-    except FileNotFoundError:
-        return _fail(f"command not found: {command[0]}{_hint(command[0])}", NOT_FOUND)
-    except PermissionError:
-        return _fail(f"cannot be executed: {command[0]}{_hint(command[0])}", NOT_EXECUTABLE)
     except OSError as error:
-        return _fail(f"cannot be executed: {command[0]}: {error.strerror}{_hint(command[0])}", NOT_EXECUTABLE)
+        # A script without a first line `#!…` is the shell's, as everywhere (POSIX execvp).
+        if error.errno != errno.ENOEXEC or command[0].endswith(".py"):
+            raise
+        os.execve("/bin/sh", ["sh", error.filename, *command[1:]], environ)  # noqa: S606  # the same
 
 
 def _hint(command: str) -> str:

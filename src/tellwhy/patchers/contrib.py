@@ -92,6 +92,15 @@ def install(settings: Settings, ours: Iterable[str] = ()) -> None:
             when_imported(module, _Apply(name, target, settings))
 
 
+def apply(name: str, settings: Settings, reason: str) -> None:
+    """Apply one instrumentor now, where our own patcher cannot; the reason is on record if this one cannot either."""
+    target = entry_points(GROUP, like=_DISTRIBUTIONS).get(name)
+    if target is None:
+        records.put(name, "skipped", reason)
+    else:
+        _Apply(name, target, settings)(None)
+
+
 def uninstall() -> None:
     """Take every instrumentor away that was applied here."""
     while _active:
@@ -123,7 +132,7 @@ class _Apply:
         self.target = target
         self.settings = settings
 
-    def __call__(self, _module: ModuleType) -> None:
+    def __call__(self, _module: ModuleType | None) -> None:
         if self.name in _active:
             return
         try:
@@ -133,7 +142,7 @@ class _Apply:
             # Its library has many parts, and the one that it needs is not here.
             records.put(self.name, "skipped", f"it cannot be imported: {error}")
             diagnostics.debug(f"{self.name} is not instrumented: {error}")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = f"{type(error).__name__}: {error}"
             records.put(self.name, "skipped", reason)
             diagnostics.warn(f"{self.name} is not instrumented: {reason}")

@@ -117,12 +117,13 @@ class _Loader:
             name = spec.name
             spec.loader = self._real
         module.__loader__ = self._real
-        around = _around.pop(name, None)
+        around = _around.get(name)
         if around is None:
             self._real.exec_module(module)
         else:
             with around():
                 self._real.exec_module(module)
+            _around.pop(name, None)  # not before: an import that failed may be tried again
         # A module may replace itself in sys.modules; its users get the replacement.
         imported = sys.modules.get(name, module)
         for action in _waiting.pop(name, ()):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # specification in milliseconds; nobody means to give up after a tenth of a second.
 _SECONDS_SUSPECTED = 100
 
+# Names of one family are alike anyway: OTEL_EXPORTER_JAEGER_ENDPOINT is no slip (0.82), OTEL_SERVCE_NAME is (0.97).
+_MISSPELT = 0.85
+
 WRAPPER_VARIABLE = "TELLWHY_RUN"
 """What ``tellwhy run`` sets for the program that it starts; no setting of the user's."""
 
@@ -57,6 +60,7 @@ def _sampler_argument(settings: Settings) -> Iterator[Problem]:
             f"{sampler} takes no argument",
             "ignored; a ratio needs OTEL_TRACES_SAMPLER=parentbased_traceidratio",
         )
+        settings._put("traces_sampler_arg", None, settings.origin("traces_sampler_arg"))
 
 
 def _batch_larger_than_queue(settings: Settings) -> Iterator[Problem]:
@@ -128,6 +132,6 @@ def _unknown_variables(environ: Mapping[str, str], variables: Collection[str]) -
     for name in sorted(suspects):
         if name in OTHERS or name.endswith("_EXCLUDED_URLS") or name == WRAPPER_VARIABLE:
             continue
-        hint = did_you_mean(name, known)
+        hint = did_you_mean(name, known, likeness=_MISSPELT)
         if hint or name.startswith("TELLWHY_"):
             yield Problem(name, None, f"no such setting{hint}", "ignored")

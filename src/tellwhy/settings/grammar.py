@@ -293,11 +293,11 @@ def _one_of(words: Iterable[str]) -> str:
     return "one of " + ", ".join(words)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return " (did you mean 'x'?)" for a word close to a known one, else nothing."""
+def did_you_mean(word: str, known: Iterable[str], likeness: float = 0.65) -> str:
+    """Return " (did you mean 'x'?)" for a word that is like a known one, from 0 to 1, else nothing."""
     from difflib import get_close_matches  # 5 ms: only on the way to an error message
 
-    close = get_close_matches(word, list(known), n=1, cutoff=0.7)
+    close = get_close_matches(word, list(known), n=1, cutoff=likeness)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

@@ -91,8 +91,15 @@ def as_text(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(value)
     if isinstance(value, dict):
-        return ",".join(f"{key}={item}" for key, item in value.items())
+        return ",".join(f"{_encoded(key, '%,=')}={_encoded(item, '%,')}" for key, item in value.items())
     return str(value)
+
+
+def _encoded(text: str, marks: str) -> str:
+    """Percent-encode what would end a key or a value; `%` comes first among the marks."""
+    for mark in marks:
+        text = text.replace(mark, f"%{ord(mark):02X}")
+    return text
 
 
 class Problem:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-_BUSY = ("opentelemetry.sdk", "opentelemetry.exporter")
+_BUSY = ("opentelemetry.sdk", "opentelemetry.exporter", "tellwhy.engine")
 
 
 def present(trace: Any) -> Any:

@@ -137,6 +137,10 @@ class Tracing:
             hooks.forget_all()
             _unwatch()
             contrib.uninstall()
+            if "logging" in sys.modules:
+                from tellwhy.logs import correlation
+
+                correlation.uninstall()
             records.clear()
             if self._pipeline is not None:
                 self._pipeline.shutdown(timeout)
@@ -179,7 +183,7 @@ class Tracing:
         else:
             hooks.when_imported("opentelemetry.propagate", self._propagators_imported)
         hooks.when_imported("opentelemetry.trace", self._api_imported)
-        hooks.when_imported("logging", self._logging_imported)
+        hooks.when_imported("logging", self._correlate)
         contrib.install(self.settings)
 
     def _propagators_imported(self, _module: ModuleType) -> None:
@@ -210,8 +214,11 @@ class Tracing:
             if pipeline.provider is provider:
                 active.activate(provider)
 
-    def _logging_imported(self, _module: ModuleType) -> None:
-        """Put the ids on log records."""
+    def _correlate(self, _module: ModuleType | None = None) -> None:
+        """Put the trace's ids on log records."""
+        from tellwhy.logs import correlation
+
+        correlation.install(self.settings.log_correlation, self.identity.name)  # type: ignore[arg-type]
 
     def _change(self, settings: Settings, problems: tuple[Problem, ...], overrides: Mapping[str, Any]) -> None:
         self._overrides = dict(overrides)
@@ -223,6 +230,8 @@ class Tracing:
         self._identity = None
         if settings.propagators != propagators:
             self._propagate()
+        if "logging" in sys.modules:
+            self._correlate()
         if self._pipeline is not None:
             with lent_environment(settings):
                 self._pipeline.change(settings, self.identity)

@@ -1,0 +1,3 @@
+from shop.views import app
+
+print(app.test_client().get("/").text)
