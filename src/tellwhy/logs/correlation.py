@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+How does every log record get the ids of its span, whatever sets logging up, and when?
+
+Every record passes ``logging.Filterer.filter`` before anything is done with it:
+once at its logger, in the thread that wrote it, and again at each handler. That
+one method of the standard library's base class is where the ids are put in.
+It is not the record factory, for three reasons:
+
+* The order does not matter. ``basicConfig``, ``dictConfig``, gunicorn, celery
+  and ``setLogRecordFactory`` change handlers, loggers and the factory, before
+  us or after us; none of them changes this class.
+* ``logger.info(..., extra={"trace_id": ...})`` raises ``KeyError`` if the factory
+  has already set that name. Here the program's own value is there first, and stays.
+* It costs less: where there is no filter, the method is replaced and not wrapped.
+
+Modes ``text`` and ``json`` also wrap ``logging.Handler.format``, through which
+the handlers that exist and those to come get their lines. There is never a
+handler, a level or a filter of ours, so ``logging.lastResort`` works as ever.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tellwhy import diagnostics
+from tellwhy.logs import ids
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+    from typing import Any, Final, Literal
+
+    from tellwhy.logs.formatter import JsonFormatter
+
+    Mode = Literal["fields", "text", "json", "off"]
+
+_FILTER_RETURNS_RECORD: Final = sys.version_info >= (3, 12)
+_NOT_INSTALLED: Final = -1
+
+_bare_size = _NOT_INSTALLED
+"""How many attributes a record has to which nobody has added any."""
+_mode: Mode = "off"
+_json: JsonFormatter
+_originals: dict[str, Any] = {}
+"""What stood where our two functions stand; kept for those who still hold one of ours."""
+_in_place: set[str] = set()
+"""Which of the two are, or may be underneath what others have put there since."""
+_shortcut = False
+"""Whether an empty list of filters may be passed over: not if another library has wrapped the method."""
+
+
+def install(mode: Mode = "fields", service_name: str = "") -> Callable[[], None]:
+    """
+    Put the ids of the current span on every log record of this process.
+
+    A record gets ``trace_id``, ``span_id``, ``trace_flags`` (hex; "" outside a
+    span) and ``otelTraceID``, ``otelSpanID`` ("0" outside a span),
+    ``otelTraceSampled``, ``otelServiceName``. Attributes of these names that the
+    program sets itself stay as they are. A second call changes mode and name.
+
+    Args:
+
+        mode: ``fields`` does only that. ``text`` also appends `` trace_id=… span_id=…``
+            to the first line of what handlers write inside a span, unless the id is in
+            the text or the text is JSON. ``json`` makes stream and file handlers write
+            JSON lines (`tellwhy.logs.JsonFormatter`). ``off`` undoes an earlier call.
+
+        service_name: The value of ``otelServiceName``, and of ``service.name`` in JSON lines.
+
+    Returns:
+
+        A function that undoes it, leaving what others have installed since.
+
+    Raises:
+
+        ValueError: The mode is none of the four.
+    """
+    global _bare_size, _mode, _json
+    if mode not in ("fields", "text", "json", "off"):
+        raise ValueError(f"mode={mode!r}: expected fields, text, json or off")
+    if mode == "off":
+        uninstall()
+        return uninstall
+    import logging
+
+    if mode == "json":
+        from tellwhy.logs.formatter import JsonFormatter
+
+        _json = JsonFormatter()
+    ids.name_service(service_name)
+    _hook_filter(logging)
+    if mode == "fields":
+        _restore(logging.Handler, "format", _format)
+    else:
+        _replace(logging.Handler, "format", _format)
+    _bare_size = len(vars(logging.LogRecord("", 0, "", 0, "", (), None)))
+    _mode = mode
+    return uninstall
+
+
+def uninstall() -> None:
+    """Undo `install`; what others have wrapped around our functions stays, and ours pass through."""
+    global _bare_size, _mode
+    _bare_size = _NOT_INSTALLED
+    _mode = "off"
+    logging: Any = sys.modules.get("logging")
+    if logging is not None:
+        _restore(logging.Filterer, "filter", _filter)
+        _restore(logging.Handler, "format", _format)
+    ids.name_service("")  # also lets the latest span go
+
+
+def _hook_filter(logging: Any) -> None:
+    global _shortcut
+    _replace(logging.Filterer, "filter", _filter)
+    _shortcut = getattr(_originals["filter"], "__globals__", None) is vars(logging)
+
+
+def _replace(owner: Any, name: str, ours: Callable[..., Any]) -> None:
+    # Once in place it is never put in twice: around what was wrapped around it, it would call itself.
+    if name not in _in_place:
+        _in_place.add(name)
+        _originals[name] = getattr(owner, name)
+        setattr(owner, name, ours)
+
+
+def _restore(owner: Any, name: str, ours: Callable[..., Any]) -> None:
+    if vars(owner).get(name) is ours:
+        setattr(owner, name, _originals[name])
+        _in_place.discard(name)
+
+
+def _filter(self: logging.Filterer, record: logging.LogRecord) -> Any:
+    """Add the ids to a record that has none, then do as `logging.Filterer.filter` does."""
+    try:
+        attributes = record.__dict__
+        if len(attributes) == _bare_size:
+            attributes |= ids.current()
+        elif "trace_flags" not in attributes:  # the one name that OpenTelemetry's own factory does not set
+            _add_missing(attributes)
+    except Exception as error:
+        diagnostics.fault("logs: adding ids to a record", error)
+    if self.filters or not _shortcut:
+        return _originals["filter"](self, record)
+    return record if _FILTER_RETURNS_RECORD else True
+
+
+def _add_missing(attributes: dict[str, Any]) -> None:
+    """Add the ids to a record that has more than the standard attributes; what is there stays."""
+    if _bare_size == _NOT_INSTALLED:
+        return
+    fields = ids.current()
+    if attributes.keys().isdisjoint(fields):
+        attributes |= fields
+    else:
+        for name, value in fields.items():
+            attributes.setdefault(name, value)
+
+
+def _format(self: logging.Handler, record: logging.LogRecord) -> Any:
+    """Return what this handler writes for a record, with the ids in it."""
+    if _mode == "json" and _writes_plain_lines(self):
+        try:
+            return _json.format(record)
+        except Exception as error:
+            diagnostics.fault("logs: writing a JSON line", error)
+    text = _originals["format"](self, record)  # its exceptions are the program's
+    try:
+        if not isinstance(text, str) or _is_json(text):
+            return text
+        if _mode == "json" and _is_stream(self):
+            return _json.format_text(record, text)
+        if _mode == "text" and not _is_queue(self):
+            return _with_ids(text, record)
+    except Exception as error:
+        diagnostics.fault("logs: adding ids to a line", error)
+    return text
+
+
+def _is_stream(handler: logging.Handler) -> bool:
+    return isinstance(handler, sys.modules["logging"].StreamHandler)
+
+
+def _writes_plain_lines(handler: logging.Handler) -> bool:
+    # A formatter of a class of the program's own may hide things: what it returns is the message then.
+    formatter = handler.formatter
+    return _is_stream(handler) and (formatter is None or type(formatter) is sys.modules["logging"].Formatter)
+
+
+def _is_queue(handler: logging.Handler) -> bool:
+    """Tell whether the text becomes the message of a record that another handler formats again."""
+    handlers: Any = sys.modules.get("logging.handlers")
+    return handlers is not None and isinstance(handler, handlers.QueueHandler)
+
+
+def _is_json(text: str) -> bool:
+    return text.startswith("{") and text.rstrip().endswith("}")
+
+
+def _with_ids(text: str, record: logging.LogRecord) -> str:
+    trace_id = record.__dict__.get("otelTraceID", "0")
+    if trace_id == "0" or trace_id in text:  # a format that shows it, a line that was logged again
+        return text
+    line, newline, rest = text.partition("\n")  # a traceback follows the line that has the message
+    return f"{line} trace_id={trace_id} span_id={record.__dict__['otelSpanID']}{newline}{rest}"

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What does a log record look like as one line of JSON?"""
+
+from __future__ import annotations
+
+import logging
+import time
+from json import JSONEncoder
+from json.encoder import encode_basestring_ascii as quote
+
+from tellwhy.logs import ids
+from tellwhy.logs.jsonable import jsonable, text, well_formed
+from tellwhy.logs.layouts import LAYOUTS, severity_number
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any, Final, Literal
+
+    Attributes = Mapping[str, Any]
+
+_ATTRIBUTES: Final = frozenset(
+    {
+        *vars(logging.LogRecord("", 0, "", 0, "", (), None)),
+        *("message", "asctime", "taskName"),
+        *ids.current(),
+    }
+)
+"""What is no extra of the program: what every record has, and what is added on its way."""
+
+_MAX_NAMES: Final = 1_000  # a bound on memory, for programs that make up a logger for each request
+
+
+class JsonFormatter(logging.Formatter):
+    """
+    Write each record as one JSON object on one line, with the ids of its span.
+
+    The output is strict JSON in ASCII, whatever was logged: what JSON cannot say
+    is said as text, texts over 32,768 characters lose their middle, a message that
+    does not fit its arguments is written with them. It needs no `setup_tracing()`:
+    without it the ids are those of the span that is current when the line is written.
+
+    Args:
+
+        fmt, datefmt, style, validate: Accepted and not used, so that the class can stand
+            where ``logging.config`` expects the class of a formatter.
+
+        defaults: Constant fields for every line, such as ``{"deployment.environment": "prod"}``;
+            an extra of the same name wins.
+
+        preset: Names and shape. ``default``: flat; ``timestamp``, ``level``, ``logger``,
+            ``message``, ``trace_id``, ``span_id``, ``trace_flags``, ``service.name``,
+            ``exception``. ``ecs``: Elastic Common Schema. ``otel``: OpenTelemetry's log data model.
+
+        rename: Other names for top-level fields, such as ``{"level": "severity"}``.
+
+        include: More attributes of the record to write, such as ``["process", "threadName",
+            "lineno"]``, under their own names.
+
+        service_name: ``service.name`` for records that bring no ``otelServiceName``.
+
+    Raises:
+
+        ValueError: There is no such preset, or ``rename`` gives two fields one name.
+    """
+
+    def __init__(
+        self,
+        fmt: str | None = None,  # noqa: ARG002
+        datefmt: str | None = None,  # noqa: ARG002
+        style: Literal["%", "{", "$"] = "%",  # noqa: ARG002
+        validate: bool = True,  # noqa: ARG002
+        *,
+        defaults: Mapping[str, Any] | None = None,
+        preset: Literal["default", "ecs", "otel"] = "default",
+        rename: Mapping[str, str] | None = None,
+        include: Iterable[str] = (),
+        service_name: str = "",
+    ) -> None:
+        super().__init__()
+        if preset not in LAYOUTS:
+            raise ValueError(f"preset={preset!r}: expected one of {', '.join(LAYOUTS)}")
+        self._layout = LAYOUTS[preset].renamed(rename or {})
+        self._not_extras = _ATTRIBUTES.difference(include)
+        self._defaults = self._extras(defaults or {})
+        self._encode = JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":")).encode
+        self._service_name = service_name
+        self._names: dict[str, str] = {}
+        self._second = (-1, "")
+        self._latest_span: tuple[tuple[str, ...], str] = ((), "")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one line of JSON."""
+        extras = self._defaults
+        attributes = record.__dict__
+        if not self._not_extras.issuperset(attributes):
+            extras = {**extras, **self._extras(attributes)}
+        if record.stack_info:
+            extras = {**extras, "stack_info": text(record.stack_info)}
+        return self._line(record, _message(record), self._exception(record), extras)
+
+    def format_text(self, record: logging.LogRecord, message: str) -> str:
+        """
+        Return a line whose message is what another formatter has made of the record.
+
+        That formatter decided what to show: extras, exception and stack are not added to it.
+        """
+        return self._line(record, message, "", self._defaults)
+
+    def _line(self, record: logging.LogRecord, message: str, exception: str, extras: Attributes) -> str:
+        layout = self._layout
+        line = layout.head % (
+            self._timestamp(record.created),
+            self._name(record.levelname),
+            severity_number(record.levelno),
+            _quoted(message),
+            self._name(record.name),
+        )
+        attributes = record.__dict__
+        if "trace_id" not in attributes:  # made without us, or while correlation is off
+            attributes = ids.current()
+        span = tuple([_str(attributes.get(name)) for name in ids.NAMES])
+        if span[0]:
+            line += self._span(span)
+        service_name = _str(attributes.get("otelServiceName")) or self._service_name
+        if service_name:
+            line += "," + layout.service % self._name(service_name)
+        more = [exception] if exception else []
+        if extras:
+            more.append(self._encode(extras)[1:-1])
+        if more:
+            line += "," + layout.wrapped % ",".join(more)
+        return f"{{{line}}}"
+
+    def _name(self, name: object) -> str:
+        """Return a name in JSON; those of levels and loggers come again and again."""
+        name = _str(name)
+        known = self._names.get(name)
+        if known is None:
+            known = _quoted(name)
+            if len(self._names) < _MAX_NAMES:
+                self._names[name] = known
+        return known
+
+    def _span(self, span: tuple[str, ...]) -> str:
+        """Return the ids of a span in JSON; its records mostly come together."""
+        latest, piece = self._latest_span
+        if span != latest:
+            piece = "," + self._layout.span % tuple(map(_quoted, span))
+            self._latest_span = span, piece
+        return piece
+
+    def _extras(self, attributes: Attributes) -> dict[str, Any]:
+        """Return what the program has put on the record, under names that are free."""
+        extras = {}
+        for name, value in attributes.items():
+            if name not in self._not_extras:
+                name = text(name)
+                while name in self._layout.taken:
+                    name = f"extra.{name}"
+                extras[name] = jsonable(value)
+        return extras
+
+    def _exception(self, record: logging.LogRecord) -> str:
+        """Return type, message and stack trace; the last alone if that is all a queue has left of it."""
+        exc_info: Any = record.exc_info  # a record made by hand may bring anything
+        if isinstance(exc_info, tuple) and len(exc_info) == 3 and exc_info[0] is not None:
+            kind, error, _ = exc_info
+            try:
+                stacktrace = self.formatException(exc_info)
+            except Exception as fault:  # a chain of exceptions that cannot be followed
+                stacktrace = f"<no stack trace: {type(fault).__name__}>"
+            parts: tuple[object, object, object] = (_qualified_name(kind), error, stacktrace)
+        elif record.exc_text:
+            parts = ("", "", record.exc_text)
+        else:
+            return ""
+        return self._layout.exception % tuple([_quoted(part) for part in parts])
+
+    def _timestamp(self, created: float) -> str:
+        """Return RFC 3339 in UTC, with microseconds."""
+        try:
+            second, micros = divmod(round(created * 1_000_000), 1_000_000)
+            known, prefix = self._second
+            if second != known:
+                prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+                self._second = (second, prefix)
+        except Exception:  # a record made by hand, with a time that is none
+            return _quoted(created)
+        return f'"{prefix}{micros:06d}Z"'
+
+
+def _str(value: object) -> str:
+    if type(value) is str:
+        return value
+    return "" if value is None else text(value)
+
+
+def _quoted(value: object) -> str:
+    return quote(well_formed(value) if type(value) is str else text(value))
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        record.message = message = record.getMessage()  # on the record, as the standard formatter leaves it
+        return message
+    except Exception as error:  # arguments that do not fit: the line is worth more than the complaint
+        return f"{text(record.msg)} {jsonable(record.args)} [{type(error).__name__}: {text(error)}]"
+
+
+def _qualified_name(kind: type[BaseException]) -> str:
+    module = getattr(kind, "__module__", "builtins")
+    name = getattr(kind, "__qualname__", str(kind))
+    return name if module == "builtins" else f"{module}.{name}"
