@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Secrets do not leave: what of a statement, a URL, a header, an attribute or a text may be seen.
+
+Pure functions over one redactor, which ``configure`` replaces. None of them
+raises on any text, and none of them blocks: the built-in patterns take time in
+proportion to the text. The table of what is covered and what is not stands in
+``docs/explanation/redaction.md``.
+"""
+
+from __future__ import annotations
+
+from tellwhy.redaction.masks import mask_headers
+from tellwhy.redaction.redactor import Redactor
+from tellwhy.redaction.text import REDACTED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from tellwhy.redaction.statements import Analysis
+
+__all__ = [
+    "REDACTED",
+    "Redactor",
+    "analyze",
+    "configure",
+    "is_secret_key",
+    "mask_dsn",
+    "mask_headers",
+    "redact_attributes",
+    "redact_header",
+    "redact_query",
+    "redact_text",
+    "redact_url",
+    "redact_value",
+    "scrub_db_error",
+    "scrub_sql",
+    "summarize_sql",
+]
+
+_current = Redactor()
+
+
+def configure(patterns: str | None) -> list[str]:
+    """
+    Add a user's patterns to the built-in lists, in place of those given before.
+
+    Args:
+
+        patterns: The text of ``TELLWHY_REDACT``; None or empty for none.
+
+    Returns:
+
+        What is wrong with it, in words; the rest is in force.
+    """
+    global _current
+    _current = Redactor(patterns)
+    return _current.problems
+
+
+def is_secret_key(key: str) -> bool:
+    """Say whether the value under this key is a secret."""
+    return _current.keys.name(key)
+
+
+def redact_value(key: str, value: Any, *, text: bool = False) -> Any:
+    """
+    Return an attribute's value without its secrets; the same object if it has none.
+
+    Args:
+
+        key: The attribute's key.
+
+        value: A string, a number, bytes, or sequences and maps of them.
+
+        text: Whether a string of an ordinary key is searched like free text.
+    """
+    return _current.value(key, value, text=text)
+
+
+def redact_attributes(attributes: Mapping[str, Any], *, sql: bool = True) -> dict[str, Any] | None:
+    """
+    Return attributes without their secrets, or None if they have none: the last look before export.
+
+    Args:
+
+        attributes: A span's, an event's, a link's, a resource's or a log record's.
+
+        sql: Whether statements are scrubbed too (``TELLWHY_SQL`` is not ``raw``).
+    """
+    return _current.attributes(attributes, sql=sql)
+
+
+def redact_text(text: str) -> str:
+    """Return free text, such as an exception's message or a stack trace, without its secrets."""
+    return _current.text(text)
+
+
+def redact_url(url: str) -> str:
+    """Return a URL, absolute or relative, without userinfo and values of secret parameters."""
+    return _current.url(url)
+
+
+def redact_query(query: str) -> str:
+    """Return a query string or a form's body without the values of secret parameters."""
+    return _current.query(query)
+
+
+def redact_header(name: str, value: str) -> str:
+    """Return a header's value without its secrets; those of secret headers go whole."""
+    return _current.header(name, value)
+
+
+def mask_dsn(text: str) -> str:
+    """Return a connection's URL or ``key=value`` string as diagnostics may show it."""
+    from tellwhy.redaction import masks
+
+    return masks.mask_dsn(text, _current.keys)
+
+
+def analyze(statement: str, dialect: str = "postgresql") -> Analysis:
+    """Return a statement's scrubbed text, summary, operation and collection; remembered."""
+    from tellwhy.redaction import statements
+
+    return statements.analyze(statement, dialect)
+
+
+def scrub_sql(text: str, dialect: str = "postgresql") -> str:
+    """Return a statement with its literals replaced by ``?``; ``dialect`` is a ``db.system.name``."""
+    from tellwhy.redaction import sql
+
+    return sql.scrub_sql(text, dialect)
+
+
+def summarize_sql(text: str, dialect: str = "postgresql") -> str | None:
+    """Return ``db.query.summary`` of a raw statement, or None if it begins with no known operation."""
+    return analyze(text, dialect)[1]
+
+
+def scrub_db_error(text: str) -> str:
+    """Return a message that is known to be a database's without the values that it repeats."""
+    from tellwhy.redaction import db_errors
+
+    return _current.text(db_errors.scrub_error(text))
