@@ -63,7 +63,7 @@ def test_two_lines_and_nothing_lost(receiver: FaultyReceiver, capfd: Any) -> Non
     assert receiver.duplicates == 0
 
 
-def test_the_line_comes_within_seconds(receiver: FaultyReceiver, capfd: Any) -> None:
+def test_the_line_comes_within_seconds(receiver: FaultyReceiver, capfd: Any, real_waits: None) -> None:
     """With the specification's delay of 5 s, a closed port is told of within 5 s of the first span."""
     receiver.go_away()
     processor, tracer = start(receiver, schedule_delay_millis=5000)

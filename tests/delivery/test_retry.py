@@ -44,7 +44,7 @@ def test_retry_after_takes_any_text(text: str) -> None:
     assert found is None or found >= 0
 
 
-def test_waits_double_up_to_a_bound_with_jitter() -> None:
+def test_waits_double_up_to_a_bound_with_jitter(real_waits: None) -> None:
     """Each wait lies between half and the whole of its step."""
     backoff = Backoff()
     step = FIRST_WAIT

@@ -319,7 +319,7 @@ def test_other_exporters_have_no_spool(tmp_path: Path, capfd: Any) -> None:
     class Absent:
         destination = "elsewhere"
 
-        def attempt(self, spans: Any, deadline: float) -> Any:
+        def attempt(self, spans: Any, deadline: float, pause: Any) -> Any:
             from tellwhy.delivery.attempt import Attempt
 
             return Attempt(spans).fail("not there")

@@ -148,7 +148,9 @@ def http10(exchange: Exchange) -> None:
 def chunked(exchange: Exchange) -> None:
     """Take the spans and answer in chunks."""
     exchange.take()
-    exchange.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    exchange.write(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    )
 
 
 def accept_then_close(exchange: Exchange) -> None:
@@ -275,7 +277,9 @@ class FaultyReceiver:
         """Wait until so many different spans have been taken."""
         with self._changed:
             arrived = self._changed.wait_for(lambda: len(self.seen) >= count, timeout)
-            assert arrived, f"expected {count} spans within {timeout} s, got {len(self.seen)} in {self.requests} requests"
+            assert arrived, (
+                f"expected {count} spans within {timeout} s, got {len(self.seen)} in {self.requests} requests"
+            )
 
     def wait_for_requests(self, count: int, timeout: float = 10.0) -> None:
         """Wait until so many requests have been read."""

@@ -109,7 +109,7 @@ def test_a_row_whose_parent_was_left_out_says_so() -> None:
     assert [row.skips for row in layout] == [False, True]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(hostile_spans)
 def test_rows_stand_for_every_span_once(spans: list[Span]) -> None:
     """Shown or left out: nothing else can happen to a span."""

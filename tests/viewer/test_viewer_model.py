@@ -105,7 +105,7 @@ def test_a_chain_deeper_than_python_recurses_is_built() -> None:
     assert sum(1 for _ in trace) == 5000
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(hostile_spans)
 def test_no_span_is_lost_or_doubled_and_self_times_fit_into_the_trace(spans: list[Span]) -> None:
     """Any parents, any times: each span once, below one root, with no more self time than it lasted."""
@@ -118,7 +118,7 @@ def test_no_span_is_lost_or_doubled_and_self_times_fit_into_the_trace(spans: lis
         assert all(start < end for start, end in node.busy)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(hostile_spans.flatmap(lambda spans: st.tuples(st.just(spans), st.permutations(spans))))
 def test_the_order_of_arrival_does_not_matter(pair: tuple[list[Span], list[Span]]) -> None:
     """The same spans make the same tree, retries that ended at the same moment aside."""

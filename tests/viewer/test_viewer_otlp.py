@@ -108,7 +108,7 @@ def test_an_accepted_request_is_answered_with_nothing() -> None:
     assert json.loads(encode_response(0, JSON)) == {}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
     """No other exception gets out, and what is decoded can be built into trees."""
@@ -136,7 +136,7 @@ _json = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.one_of(_json, _json.map(lambda spans: {"resourceSpans": [{"scopeSpans": [{"spans": [spans]}]}]})))
 def test_any_json_is_decoded_or_refused(document: object) -> None:
     """Objects where lists are due, numbers too large, names with no place."""

@@ -32,16 +32,22 @@ def test_a_pipe_has_colours_only_by_force(environ: dict[str, str], expected: boo
 
 
 @pytest.mark.parametrize(
-    ("environ", "expected"),
-    [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"TERM": "xterm", "NO_COLOR": "1"}, False)],
+    ("environ", "color", "live"),
+    [
+        ({"TERM": "xterm"}, True, True),
+        ({"TERM": "dumb"}, False, False),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False, True),
+    ],
 )
-def test_a_terminal_has_colours_unless_it_or_its_user_says_otherwise(environ: dict[str, str], expected: bool) -> None:
+def test_a_terminal_has_colours_unless_it_or_its_user_says_otherwise(
+    environ: dict[str, str], color: bool, live: bool
+) -> None:
     """A real pseudo-terminal."""
     master, slave = pty.openpty()
     with os.fdopen(master, "rb"), os.fdopen(slave, "w") as stream:
         style = style_of(stream, environ)
 
-    assert style.color is expected
+    assert (style.color, style.live) == (color, live)
     assert style.columns == 100  # a pseudo-terminal without a size
 
 

@@ -2,8 +2,8 @@
 """
 What came of one try to deliver a batch, and how any SpanExporter is asked for one.
 
-The courier speaks one protocol, ``attempt(spans, deadline) -> Attempt``. Our
-OTLP exporter has it; every other exporter is put behind ``ForeignExporter``.
+The courier speaks one protocol, ``attempt(spans, deadline, pause) -> Attempt``.
+Our OTLP exporter has it; every other exporter is put behind ``ForeignExporter``.
 """
 
 from __future__ import annotations
@@ -12,19 +12,31 @@ from tellwhy.delivery.stats import EXPORT_FAILED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any, Protocol
+
+    Spans = list[Any]
 
     class Attempting(Protocol):
         """An exporter that tries once and says what came of it."""
 
         destination: str
 
-        def attempt(self, spans: Sequence[Any], deadline: float) -> Attempt:
-            """Try to deliver, never raise, return by about the deadline (``time.monotonic()``)."""
+        def attempt(self, spans: Sequence[Any], deadline: float, pause: Callable[[], None]) -> Attempt:
+            """
+            Try to deliver, never raise, return by about the deadline (``time.monotonic()``).
+
+            ``pause`` is called now and then during long computations: it lets other threads run.
+            """
 
         def shutdown(self) -> None:
             """Let go of connections."""
+
+
+else:
+    Spans = list
+
+_SPANS_AT_A_TIME = 32  # some 0.2 ms of encoding
 
 
 class Attempt:
@@ -78,6 +90,33 @@ class Attempt:
         return len(part)
 
 
+class Unhurried(Spans):
+    """
+    Spans that pause while somebody goes through them.
+
+    Encoding is pure computing. A thread of the program that has just got its
+    answer from a database would wait for the interpreter until the whole batch
+    is encoded, or the switch interval has passed: milliseconds. Now it waits for a few spans.
+    """
+
+    __slots__ = ("_pause",)
+
+    def __init__(self, spans: Iterable[Any], pause: Callable[[], None]) -> None:
+        super().__init__(spans)
+        self._pause = pause
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the spans, with a pause after every few."""
+        for number, span in enumerate(super().__iter__(), 1):
+            yield span
+            if number % _SPANS_AT_A_TIME == 0:
+                self._pause()
+
+
+def no_pause() -> None:
+    """Go on at once."""
+
+
 class ForeignExporter:
     """
     Any OpenTelemetry SpanExporter, in the courier's terms.
@@ -90,7 +129,7 @@ class ForeignExporter:
         self._exporter = exporter
         self.destination = type(exporter).__name__
 
-    def attempt(self, spans: Sequence[Any], deadline: float) -> Attempt:  # noqa: ARG002  # the courier's protocol
+    def attempt(self, spans: Sequence[Any], deadline: float, pause: Callable[[], None]) -> Attempt:  # noqa: ARG002
         """Export once; how long it takes is the exporter's affair."""
         attempt = Attempt(spans)
         try:

@@ -10,6 +10,7 @@ the queue (or to disk, with a spool) and is tried again when the outage allows.
 from __future__ import annotations
 
 import threading
+import time
 from time import monotonic
 
 from tellwhy import diagnostics
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 # The first batch of a process goes out early: whoever looks for a first trace,
 # or for the reason why there is none, waits no longer than this.
 FIRST_DELAY: Final = 1.0
+_PAUSE: Final = 0.00005  # seconds
 _PAUSE_AFTER_FAULT: Final = 1.0
 
 
@@ -211,7 +213,7 @@ class Courier:
         """Try one batch; tell whether to go on with the next."""
         queue, outage = self._queue, self.outage
         started = monotonic()
-        attempt = self._exporter.attempt(batch, self._attempt_deadline())
+        attempt = self._exporter.attempt(batch, self._attempt_deadline(), self._pause)
         seconds = monotonic() - started
         queue.settle(batch, attempt)
         if self.observe is not None:
@@ -225,6 +227,12 @@ class Courier:
 
     def _attempt_deadline(self) -> float:
         return min(monotonic() + self._export_timeout, self._deadline)
+
+    def _pause(self) -> None:
+        """Let the program's threads run, unless the queue fills up meanwhile: then delivery has to compete."""
+        if len(self._queue) < self._queue.bound // 2:
+            # Of no time, the sleep would not hand the interpreter over to anybody.
+            time.sleep(_PAUSE)
 
     def _unanswered(self, flushes: list[_Flush]) -> list[_Flush]:
         """Answer those who wait in vain or no longer need to; return those for whom there is still hope."""

@@ -94,6 +94,8 @@ def _connection(error: BaseException, endpoint: Endpoint, timeout: float) -> tup
 
 
 def _tls(error: ssl.SSLError) -> tuple[str, str]:
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        return "the connection was closed without an answer", "the receiver may ask for a client certificate"
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"the receiver's certificate is not trusted: {error.verify_message}",

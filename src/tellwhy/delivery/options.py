@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tellwhy.settings.load import Settings
 
 # Under gRPC's customary 4 MiB, which holds again behind many an OTLP/HTTP gateway.
-MAX_REQUEST_SIZE: Final = 3_670_016
+MAX_REQUEST_SIZE: Final = 3_500_000
 CONTENT_TYPES: Final = {"http/protobuf": "application/x-protobuf", "http/json": "application/json"}
 _ENCODINGS: Final = {"none": None, "gzip": "gzip", "deflate": "deflate"}
 _SUSPICIOUS_TIMEOUT: Final = 0.1  # seconds

@@ -15,7 +15,7 @@ from time import monotonic, time
 
 from tellwhy import diagnostics
 from tellwhy.delivery import fork
-from tellwhy.delivery.attempt import Attempt
+from tellwhy.delivery.attempt import Attempt, Unhurried, no_pause
 from tellwhy.delivery.options import Options
 from tellwhy.delivery.response import error_message, partial_success
 from tellwhy.delivery.retry import RETRYABLE, TOO_LARGE, Backoff, retry_after
@@ -24,7 +24,7 @@ from tellwhy.delivery.stats import TOO_LARGE as DROPPED_TOO_LARGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, Final
 
     from opentelemetry.sdk.trace.export import SpanExportResult
@@ -151,14 +151,16 @@ class OTLPSpanExporter:
         """What the payloads are."""
         return self._options.content_type
 
-    def payloads(self, spans: Sequence[Any]) -> Iterator[tuple[bytes, Sequence[Any]]]:
+    def payloads(
+        self, spans: Sequence[Any], pause: Callable[[], None] = no_pause
+    ) -> Iterator[tuple[bytes, Sequence[Any]]]:
         """Yield the requests' bodies and the spans that each holds; a span that cannot be encoded is in none."""
         self._load()
         groups = [list(spans)]
         while groups:
             group = groups.pop()
             try:
-                yield from self._codec.split(group, self._max_bytes)
+                yield from self._codec.split(Unhurried(group, pause), self._max_bytes)
             except Exception as error:
                 if len(group) == 1:
                     diagnostics.fault("the encoding of a span", error)
@@ -166,13 +168,13 @@ class OTLPSpanExporter:
                     middle = len(group) // 2
                     groups += [group[middle:], group[:middle]]
 
-    def attempt(self, spans: Sequence[Any], deadline: float) -> Attempt:
+    def attempt(self, spans: Sequence[Any], deadline: float, pause: Callable[[], None] = no_pause) -> Attempt:
         """Try once to deliver a batch, by the deadline of ``time.monotonic()``. Never raises."""
         attempt = Attempt(spans)
         try:
             self._load()
             if self._connect(attempt, deadline):
-                self._send(attempt, deadline)
+                self._send(attempt, deadline, pause)
         except Exception as error:  # ours, not the network's: the batch must not circle for ever
             diagnostics.fault("the delivery of spans", error)
             attempt.drop(attempt.left, ENCODING)
@@ -230,11 +232,11 @@ class OTLPSpanExporter:
             return False
         return True
 
-    def _send(self, attempt: Attempt, deadline: float) -> None:
+    def _send(self, attempt: Attempt, deadline: float, pause: Callable[[], None]) -> None:
         cut = True
         while cut and attempt.left:
             cut = False
-            for payload, part in self.payloads(attempt.left):
+            for payload, part in self.payloads(attempt.left, pause):
                 if self._post(payload, part, attempt, deadline, self._options.headers):
                     cut = self._lower_limit(len(payload))
                     if cut:

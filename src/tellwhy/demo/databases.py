@@ -216,7 +216,7 @@ def _open_to_others(program: _Program, directory: str) -> _Program:
     copy = os.path.join(directory, "postgresql-program")
     for source in (home, f"{package}.libs"):  # programs find their libraries by the way from one to the other
         target = os.path.join(copy, os.path.relpath(source, os.path.dirname(package)))
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("include", "*.a", "pg_*"), dirs_exist_ok=True)
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("include", "*.a"), dirs_exist_ok=True)
     path = os.path.join(copy, os.path.relpath(program.path, os.path.dirname(package)))
     return _Program(path, program.origin)
 

@@ -83,8 +83,10 @@ class Processes:
                 stdin=subprocess.PIPE,
                 start_new_session=True,
             )
-        except BaseException:  # an interrupt at this moment, above all
+        except BaseException as error:  # also an interrupt at this very moment
             shutil.rmtree(self.directory, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise DemoError(f"{sys.executable} cannot be started: {error.strerror}") from error
             raise
 
     @property

@@ -31,7 +31,6 @@ class Progress:
     def __init__(self, stream: TextIO, style: Style) -> None:
         self._stream = stream
         self._style = style
-        self._live = stream.isatty()
         self._lock = threading.Lock()
         self._started_at = time.monotonic()
         self._waiting: list[str] = []
@@ -58,13 +57,13 @@ class Progress:
             self._write(f"{self._erased()}{mark} {name}  {facts}\n")
 
     def __enter__(self) -> Progress:
-        if self._live:
+        if self._style.live:
             self._painter.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._finished.set()
-        if self._live:
+        if self._style.live:
             self._painter.join()
             self._write(self._erased())
 
@@ -81,7 +80,7 @@ class Progress:
             turn += 1
 
     def _erased(self) -> str:
-        return "\r\x1b[K" if self._live else ""
+        return "\r\x1b[K" if self._style.live else ""
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

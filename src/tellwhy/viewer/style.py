@@ -80,10 +80,11 @@ _SPELLED: Final = str.maketrans({"µ": "u", "…": "..."})
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What a stream can show: columns, colours, Unicode."""
+    """What a stream can show: columns, colours, Unicode; ``live``: a line that is written over."""
 
     columns: int = PIPE_COLUMNS
     color: bool = False
+    live: bool = False
     glyphs: Glyphs = UNICODE
 
     def paint(self, text: str, code: str) -> str:
@@ -119,10 +120,11 @@ def style_of(stream: TextIO, environ: Mapping[str, str] | None = None) -> Style:
     """
     environ = os.environ if environ is None else environ
     is_terminal = stream.isatty()
-    colorful = bool(environ.get("FORCE_COLOR")) or (is_terminal and environ.get("TERM") != "dumb")
+    live = is_terminal and environ.get("TERM") != "dumb"
     return Style(
         columns=_columns(stream, is_terminal, environ.get("COLUMNS", "")),
-        color=colorful and not environ.get("NO_COLOR"),
+        color=(live or bool(environ.get("FORCE_COLOR"))) and not environ.get("NO_COLOR"),
+        live=live,
         glyphs=UNICODE if _can_encode(stream, "├━╾✖▶…µ") else ASCII,
     )
 

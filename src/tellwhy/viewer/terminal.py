@@ -3,7 +3,7 @@
 How does a trace look on a terminal? A header, one row per span with its time as a bar, one line that says why.
 
 A bar is thick where the span itself was at work, thin where it waited for what it had called, dotted where
-nobody waited for it any more. The thick parts, read from top to bottom, are where the time went.
+it had been given up on. The thick parts, read from top to bottom, are where the time went.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def legend(style: Style) -> str:
     meanings = (
         (glyphs.bar[OWN * 2] * 2, "at work"),
         (glyphs.bar[WAITS * 2] * 2, "waiting for what it called"),
-        (glyphs.bar[AFTER * 2] * 2, "nobody waits any more"),
-        (glyphs.slowest, "most time at work"),
+        (glyphs.bar[AFTER * 2] * 2, "given up on"),
+        (glyphs.slowest, "most at work"),
     )
     line, _ = style.line([("   ".join(map(" ".join, meanings)), DIM)], style.columns - 1)
     return style.spell(line)
@@ -152,12 +152,13 @@ class _Drawing:
 
     def _header(self) -> Iterator[str]:
         trace, entry = self.trace, self.trace.entry
-        failed = any(span.is_error for span in trace.spans)
+        failed_below = any(span.is_error for span in trace.spans)  # and was dealt with
+        mark = (self.glyphs.error, RED) if entry.is_error else (self.glyphs.fine, YELLOW if failed_below else GREEN)
         count = len(trace.spans)
         facts = [clean(entry.service), duration(entry.duration_ns), f"{count} span{'s' if count > 1 else ''}"]
         segments: Segments = [
-            (f"{self.glyphs.error if failed else self.glyphs.fine} ", RED if failed else GREEN),
-            (describe.label(entry), BOLD),
+            mark,
+            (f" {describe.label(entry)}", BOLD),
         ]
         for fact in facts:
             segments += [(self.glyphs.dot, DIM), (fact, "")]
@@ -181,7 +182,8 @@ class _Drawing:
             clauses.append([(spent, BOLD), (" in ", ""), (self._name(slowest), YELLOW)])
         failed = next((row for row in self.layout if self._is_first_failure(row)), None)
         if failed is not None and failed.span is not None:
-            clauses.append([(describe.error_type(failed.span), RED), (" in ", ""), (self._name(failed), "")])
+            error = describe.error_type(failed.span) or describe.http_status(failed.span)
+            clauses.append([(error, RED), (" in ", ""), (self._name(failed), "")])
         for head, clause in zip(("why: ", "     "), clauses, strict=False):
             line, _ = self.style.line([(head, BOLD), *clause], self.total - _GUTTER)
             yield " " * _GUTTER + line
