@@ -16,6 +16,7 @@ from typing import Any
 
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace import TracerProvider as OfficialProvider
+
 from tellwhy.engine import TracerProvider
 
 
