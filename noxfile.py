@@ -12,7 +12,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2024.4.15"
-nox.options.sessions = ["lint", "types", "tests", "coverage", "docs", "build"]
+nox.options.sessions = ["lint", "types", "tests", "docs", "build"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_missing_interpreters = False
 
@@ -59,22 +59,34 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=MAIN)
 def types(session: nox.Session) -> None:
     """Types, as mypy and pyright see them; the public face as a user's code sees it."""
-    session.install("-e", ".[demo]", "mypy>=1.15", "pyright[nodejs]", "types-requests", "types-protobuf", "types-grpcio",
-                    "structlog", "loguru", "pytest")  # fmt: skip
+    stubs = ["types-requests", "types-protobuf", "types-grpcio"]
+    session.install("-e", ".[demo]", "mypy>=1.15", "pyright[nodejs]", *stubs, "structlog", "loguru", "pytest")
     session.run("mypy")
     session.run("pyright")
 
 
+# What depends on the interpreter; the rest is plain functions of text and numbers, and runs on one version.
+ON_EVERY_PYTHON = [
+    "tests/engine",
+    "tests/traced",
+    "tests/settings",
+    "tests/patchers",
+    "tests/delivery/test_processes.py",
+    "tests/e2e/test_run_programs.py",
+    "tests/e2e/test_setup_lines.py",
+    "tests/test_imports.py",
+]
+
+
 @nox.session(python=FOUND)
 def tests(session: nox.Session) -> None:
-    """All tests, on every supported Python found; the end-to-end ones start real servers."""
+    """All tests on one Python, and on every other supported one found those that could differ there."""
     session.install(".[demo]", *TEST)
     missing = [version for version in SUPPORTED if version not in FOUND]
     if missing:
         session.log("not on this machine, so not tested: %s", ", ".join(missing))
-    everything = session.python == MAIN
-    chosen = [] if everything else ["-m", "not slow"]
-    session.run("pytest", "-n", "2", "--dist", "loadgroup", *chosen, *session.posargs)
+    chosen = session.posargs or ([] if session.python == MAIN else ON_EVERY_PYTHON)
+    session.run("pytest", "-n", "3", "--dist", "loadgroup", *chosen)
 
 
 @nox.session(python=MAIN)
@@ -82,7 +94,7 @@ def coverage(session: nox.Session) -> None:
     """How much of the code the tests reach, subprocesses included."""
     session.install("-e", ".[demo]", *TEST, "coverage[toml]>=7.10")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-q", "-m", "not slow", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "-q", *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

@@ -121,13 +121,11 @@ def ending() -> dict[str, Callable[[], float]]:
             release.set()
 
     def ours(size: int) -> Any:
-        return BatchSpanProcessor(Nowhere(), max_queue_size=size, schedule_delay_millis=NEVER, max_export_batch_size=size,
-                                  exit_budget_millis=100)  # fmt: skip
+        return BatchSpanProcessor(Nowhere(), size, NEVER, size, exit_budget_millis=100)
 
     def ours_busy(size: int) -> Any:
         release.clear()
-        return BatchSpanProcessor(Busy(), max_queue_size=size, schedule_delay_millis=NEVER, max_export_batch_size=512,
-                                  exit_budget_millis=1)  # fmt: skip
+        return BatchSpanProcessor(Busy(), size, NEVER, 512, exit_budget_millis=1)
 
     def sdk(size: int) -> Any:
         return SdkProcessor(Nowhere(), max_queue_size=size, schedule_delay_millis=NEVER, max_export_batch_size=size)
@@ -144,8 +142,8 @@ def ending() -> dict[str, Callable[[], float]]:
 
 def sending(endpoint: str) -> dict[str, Callable[[], float]]:
     """Return what to measure on the worker: encode and send one span of eight attributes, CPU ns."""
-    lean = [ended_span(TracerProvider(shutdown_on_exit=False)) for _ in range(512)]
-    official = [ended_span(SdkProvider(shutdown_on_exit=False)) for _ in range(512)]
+    providers = TracerProvider(shutdown_on_exit=False), SdkProvider(shutdown_on_exit=False)
+    lean, official = ([ended_span(provider) for _ in range(512)] for provider in providers)
 
     def cost(exporter: Any, spans: list[Any]) -> Callable[[], float]:
         exporter.export(spans)

@@ -154,11 +154,11 @@ def as_markdown(results: dict[str, dict[str, float]], names: list[str]) -> str:
         for name in names:
             value = results[work].get(name)
             if value is None:
-                cells.append("–")
+                cells.append("")
                 continue
             shown = f"{value:.0f} B" if unit == "B" else f"{value:.2f}"
             compare = base and name != "opentelemetry" and not work.startswith("floor")
-            cells.append(f"{shown} ({value / base:.2f}×)" if compare and base else shown)
+            cells.append(f"{shown} (ratio {value / base:.2f})" if compare and base else shown)
         lines.append(f"| {words}{'' if unit == 'B' else ', µs'} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -7,6 +7,7 @@ The demo draws on a pseudo-terminal of 100 columns; what it draws becomes an SVG
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import struct
@@ -68,7 +69,7 @@ def last_trace(text: str) -> str:
 
 
 def main() -> None:
-    console = Console(record=True, width=WIDTH, file=open(os.devnull, "w"), force_terminal=True, color_system="truecolor")
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text.from_ansi(last_trace(run_demo())))
     TARGET.write_text(console.export_svg(title="", code_format=TEMPLATE, unique_id="trace"), encoding="utf-8")
     print(TARGET)

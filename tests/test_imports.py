@@ -40,7 +40,9 @@ WAYS = {
 
 def _loaded(code: str, folder: Path, *flags: str, command: tuple[str, ...] = (), **variables: str) -> set[str]:
     """Return the modules that code loads in a fresh interpreter, beyond those of an empty program."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "TELLWHY_", "PYTHON", "COV"))}
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "TELLWHY_", "PYTHON", "COV"))
+    }
     report = f"{code}\nimport sys\nbefore = list(sys.modules)\nimport json\nprint(json.dumps(before))"
     done = subprocess.run(
         [*command, sys.executable, *flags, "-c", report], capture_output=True, text=True, timeout=60, cwd=folder,
@@ -95,7 +97,10 @@ def test_wrapper_is_light(folder: Path, empty: set[str]) -> None:
 
 def test_wrapper_command_is_light(folder: Path, empty: set[str]) -> None:
     """The command itself, which only becomes the program, loads no more than it needs for that."""
-    code = "import sys, os; os.execvpe = lambda *a: None\nfrom tellwhy.cli import main\ntry:\n    main(['run', 'python'])\nexcept AssertionError: pass"
+    code = (
+        "import sys, os; os.execvpe = lambda *a: None\nfrom tellwhy.cli import main\n"
+        "try:\n    main(['run', 'python'])\nexcept AssertionError: pass"
+    )
 
     added = _loaded(code, folder) - empty
 

@@ -71,7 +71,8 @@ def _imports(module: str) -> frozenset[str]:
         else:
             assert node.level == 0, f"{module}: imports are absolute"
             names = [
-                full if (full := f"{node.module}.{alias.name}") in _modules() else str(node.module) for alias in node.names
+                full if (full := f"{node.module}.{alias.name}") in _modules() else str(node.module)
+                for alias in node.names
             ]
         found |= {name for name in names if name == "tellwhy" or name.startswith("tellwhy.")}
     return frozenset(found)

@@ -49,7 +49,8 @@ def test_file_with_everything_in_it(install: Callable[..., None]) -> None:
     """Comments, blank lines, extras, other sections and odd spacing are read as they are meant."""
     install(
         "odd-1.0.dist-info",
-        b"# comment\n[other]\na = no:no\n\n[our.group]\n# b = no:no\n  c=module:Class [extra]\nd = package.module\n\xff\n[last]\ne = no\n",
+        b"# comment\n[other]\na = no:no\n\n[our.group]\n# b = no:no\n  c=module:Class [extra]\n"
+        b"d = package.module\n\xff\n[last]\ne = no\n",
     )
 
     assert dict(plugins.entry_points("our.group")) == {"c": "module:Class", "d": "package.module"}

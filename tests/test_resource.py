@@ -34,13 +34,18 @@ def test_detected_attributes() -> None:
 
 def test_what_the_user_gives_wins() -> None:
     """``OTEL_RESOURCE_ATTRIBUTES`` wins over detection, ``OTEL_SERVICE_NAME`` over both."""
-    given = {"OTEL_RESOURCE_ATTRIBUTES": "host.name=mine,process.pid=x,service.name=a,service.version=3,service.instance.id=i"}
+    wanted = {
+        "host.name": "mine",
+        "process.pid": "x",
+        "service.name": "a",
+        "service.version": "3",
+        "service.instance.id": "i",
+    }
+    given = {"OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{key}={value}" for key, value in wanted.items())}
 
     found = _describe(given)
 
-    assert [found[key] for key in ("host.name", "process.pid", "service.name", "service.version", "service.instance.id")] == [
-        "mine", "x", "a", "3", "i",
-    ]  # fmt: skip
+    assert {key: found[key] for key in wanted} == wanted
     assert _describe({**given, "OTEL_SERVICE_NAME": "b"})["service.name"] == "b"
 
 

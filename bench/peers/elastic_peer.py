@@ -4,14 +4,22 @@
 from __future__ import annotations
 
 import elasticapm
+
 from common import ENDPOINT, serve
 
 EIGHT = {f"attribute_{number}": f"value {number}" for number in range(8)}
 
 client = elasticapm.Client(
-    service_name="bench", server_url=ENDPOINT, verify_server_cert=False, central_config=False, cloud_provider=False,
-    metrics_interval="0s", transaction_max_spans=1_000_000, span_compression_enabled=False, exit_span_min_duration="0ms",
-)  # fmt: skip
+    service_name="bench",
+    server_url=ENDPOINT,
+    verify_server_cert=False,
+    central_config=False,
+    cloud_provider=False,
+    metrics_interval="0s",
+    transaction_max_spans=1_000_000,
+    span_compression_enabled=False,
+    exit_span_min_duration="0ms",
+)
 
 
 @elasticapm.capture_span("decorated")

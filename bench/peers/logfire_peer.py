@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import logfire
-from common import ENDPOINT, serve
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from common import ENDPOINT, serve
 
 EIGHT = {f"attribute_{number}": f"value {number}" for number in range(8)}
 

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from common import ENDPOINT, serve
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.version import __version__
 from opentelemetry.trace import use_span
+
+from common import ENDPOINT, serve
 from otel_api import span_works, unsampled
 
 off_tracer = trace.get_tracer("bench.off")
@@ -32,7 +33,7 @@ provider.add_span_processor(
         max_queue_size=100_000,
         schedule_delay_millis=600_000,
         max_export_batch_size=50_000,
-    )  # fmt: skip
+    )
 )
 tracer = provider.get_tracer("bench")
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from common import Work
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
+
+from common import Work
 
 EIGHT = {
     "http.request.method": "GET",

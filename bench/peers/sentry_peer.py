@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import sentry_sdk
-from common import ENDPOINT, serve
 from sentry_sdk.consts import VERSION
+
+from common import ENDPOINT, serve
 
 EIGHT = {f"attribute.{number}": f"value {number}" for number in range(8)}
 

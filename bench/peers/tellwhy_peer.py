@@ -27,6 +27,7 @@ def traced(count: int) -> None:
 def unsampled_traced(count: int) -> None:
     _set_up()
     from opentelemetry.trace import use_span
+
     from otel_api import unsampled
 
     with use_span(unsampled()):

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from flask import Flask, request
+from flask import Flask
 
 app = Flask(__name__)
 

@@ -52,7 +52,7 @@ def taken() -> list[dict[str, Any]]:
             "kind": span.kind.name,
             "status": span.status.status_code.name,
             "description": span.status.description,
-            "attributes": {key: value for key, value in span.attributes.items()},
+            "attributes": dict(span.attributes),
             "events": [event.name for event in span.events],
             "parent": None if span.parent is None else ("remote" if span.parent.is_remote else "local"),
         }

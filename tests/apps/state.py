@@ -26,11 +26,17 @@ print(
             "argv": sys.argv,
             "orig_argv": sys.orig_argv,
             "flags": list(sys.flags),
-            "root logger": [logging.root.level, [str(handler) for handler in logging.root.handlers], logging.root.disabled],
+            "root logger": [
+                logging.root.level,
+                [str(handler) for handler in logging.root.handlers],
+                logging.root.disabled,
+            ],
             "loggers": sorted(logging.root.manager.loggerDict),
             "signal handlers": handlers(),
             "warnings filters": [str(entry) for entry in warnings.filters],
-            "hooks": [str(getattr(sys, name)) for name in ("excepthook", "unraisablehook", "displayhook", "breakpointhook")],
+            "hooks": [
+                str(getattr(sys, name)) for name in ("excepthook", "unraisablehook", "displayhook", "breakpointhook")
+            ],
             "threading hook": str(threading.excepthook),
             "threads": threading.active_count(),
             "trace functions": [str(sys.gettrace()), str(sys.getprofile())],

@@ -106,7 +106,7 @@ def test_a_refusal_is_told_at_once(receiver: FaultyReceiver, capfd: Any) -> None
 
 
 def test_probing_is_cheap(receiver: FaultyReceiver) -> None:
-    """Once the circuit is open, a hanging receiver gets few spans at a time: few duplicates, if it takes them after all."""
+    """Once the circuit is open, a hanging receiver gets few spans at a time, so it causes few duplicates."""
     receiver.behave = take_and_hang
     processor, tracer = start(receiver, timeout=0.1)
     make(tracer, 500)

@@ -38,11 +38,13 @@ class Gate:
         self.opened = threading.Event()
         self.entered = threading.Event()
         self.batches: list[int] = []
+        self.names: list[str] = []
 
     def export(self, spans: Any) -> SpanExportResult:
         self.entered.set()
         self.opened.wait(10)
         self.batches.append(len(spans))
+        self.names += [span.name for span in spans]
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
@@ -187,9 +189,11 @@ def test_the_queue_is_bounded_and_the_oldest_goes_first() -> None:
     provider.shutdown()
     stats = processor.stats()
     assert balanced(stats)
-    assert stats["delivered"] == sum(exporter.batches) == 60
-    assert stats["dropped"] == {"queue_full": 450}
-    assert exit_line(stats) == "450 of 510 spans were not delivered: 450 queue_full"
+    delivered = sum(exporter.batches)
+    assert 51 <= delivered <= 60  # the queue, and the batch that was held up
+    assert stats["delivered"] == delivered
+    assert stats["dropped"] == {"queue_full": 510 - delivered}
+    assert exporter.names[-50:] == [f"span {number}" for number in range(450, 500)]
 
 
 def test_many_threads_lose_nothing_unaccounted(receiver: FaultyReceiver) -> None:
@@ -226,7 +230,7 @@ def test_flush_keeps_its_time_and_tells_the_truth(receiver: FaultyReceiver) -> N
     assert processor.force_flush(200) is False
     assert 0.15 < time.monotonic() - started < 0.6
     receiver.go_away()
-    processor.shutdown(200)
+    processor.shutdown_within(0.2)
 
 
 def test_flush_does_not_wait_for_a_receiver_that_is_not_there(receiver: FaultyReceiver) -> None:
@@ -396,7 +400,7 @@ def test_a_span_may_end_in_a_signal_handler(receiver: FaultyReceiver) -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
-    processor.shutdown(20_000)
+    processor.shutdown_within(20)
     stats = processor.stats()
 
     assert stats["dropped"] == {}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support.otlp import OtlpReceiver
 from support.program import Place
 

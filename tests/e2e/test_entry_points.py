@@ -6,8 +6,15 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 
 import pytest
+
 from support.otlp import OtlpReceiver
 from support.program import Place, lines_of_others, lines_of_ours
+
+
+@pytest.fixture
+def engine() -> str:
+    """The default one: nothing here depends on it."""
+    return "lean"
 
 
 @pytest.mark.parametrize("group", ["opentelemetry_distro", "opentelemetry_configurator"])

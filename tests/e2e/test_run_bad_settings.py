@@ -4,8 +4,16 @@
 from __future__ import annotations
 
 import pytest
+
 from support.otlp import OtlpReceiver
 from support.program import Place, lines_of_others, lines_of_ours
+
+
+@pytest.fixture
+def engine() -> str:
+    """The default one: nothing here depends on it."""
+    return "lean"
+
 
 RATIO = {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio"}
 MANY_SPANS = """\
@@ -90,7 +98,11 @@ def test_wrong_ratio_never_means_everything(
             "10",
             "the specification counts milliseconds; exports give up after 10 ms; for seconds write 10000",
         ),
-        ("OTEL_RESOURCE_ATTRIBUTES", "team=blue,prod", "expected key=value pairs separated by commas; using the well-formed pairs"),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "team=blue,prod",
+            "expected key=value pairs separated by commas; using the well-formed pairs",
+        ),
         ("OTEL_PYTHON_ID_GENERATOR", "randm", "expected one of random (did you mean 'random'?); ignored, using random"),
     ],
 )
@@ -127,7 +139,8 @@ def test_misspelt_variable_is_noticed(place: Place, receiver: OtlpReceiver) -> N
     done = place.wrapped("python", "one_span.py", **variables)
 
     assert _told(done.stderr) == [
-        "OTEL_EXPORTER_OTLP_TRACE_ENDPOINT: no such setting (did you mean 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'?); ignored",
+        "OTEL_EXPORTER_OTLP_TRACE_ENDPOINT: no such setting "
+        "(did you mean 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'?); ignored",
         "OTEL_SERVCE_NAME: no such setting (did you mean 'OTEL_SERVICE_NAME'?); ignored",
         "TELLWHY_SPEED: no such setting; ignored",
     ]
@@ -137,7 +150,9 @@ def test_misspelt_variable_is_noticed(place: Place, receiver: OtlpReceiver) -> N
 def test_slips_in_the_projects_file_are_said(place: Place, receiver: OtlpReceiver) -> None:
     """An unknown key, a wrong value, a file that is no TOML: a line each, naming the file."""
     place.copy("one_span.py")
-    place.write("pyproject.toml", "[tool.tellwhy]\nservce-name = 'x'\nbsp-max-queue-size = 'many'\nservice-name = 'shop'\n")
+    place.write(
+        "pyproject.toml", "[tool.tellwhy]\nservce-name = 'x'\nbsp-max-queue-size = 'many'\nservice-name = 'shop'\n"
+    )
     told = _told(place.wrapped("python", "one_span.py").stderr)
     assert told == [
         "servce-name in pyproject.toml: no such setting (did you mean 'service-name'?); ignored",
@@ -150,6 +165,7 @@ def test_slips_in_the_projects_file_are_said(place: Place, receiver: OtlpReceive
     assert line.startswith(f"{place.folder}/pyproject.toml in pyproject.toml: cannot be read: ")
 
 
+@pytest.mark.parametrize("engine", ["lean", "sdk"])
 def test_everything_wrong_at_once(place: Place, receiver: OtlpReceiver) -> None:
     """Every setting has a senseless value, and the program runs, says so once each, and is traced."""
     from tellwhy.settings import ROWS

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from support.program import Place, lines_of_ours
 
 
@@ -47,7 +48,7 @@ from support.program import Place, lines_of_ours
         (
             ["--exporter-otlp-timeout=10s", "python"],
             2,
-            "--exporter-otlp-timeout='10s': expected a whole number of milliseconds; see tellwhy run --help",
+            "--exporter-otlp-timeout='10s': expected a whole number of milliseconds, 1 or more; see tellwhy run --help",
         ),
         (["--service-name"], 2, "--service-name needs a value; see tellwhy run --help"),
     ],

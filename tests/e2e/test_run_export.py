@@ -7,6 +7,7 @@ import ssl
 
 import pytest
 import trustme
+
 from support.otlp import Answer, OtlpReceiver, Post
 from support.otlp_grpc import OtlpGrpcReceiver
 from support.program import Place, lines_of_others, lines_of_ours

@@ -12,9 +12,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
 import tellwhy
 from support.otlp import OtlpReceiver
 from support.program import Place, lines_of_others, lines_of_ours
+
+
+@pytest.fixture
+def engine() -> str:
+    """The default one: nothing here depends on it."""
+    return "lean"
+
 
 SOURCE = Path(tellwhy.__file__).parent
 
@@ -115,9 +123,7 @@ def test_pip_install_target(place: Place, receiver: OtlpReceiver, interpreter: s
 
     place.copy("one_span.py")
     path = os.pathsep.join([str(target), sysconfig.get_path("purelib")])
-    done = place.run(
-        interpreter, str(target / "bin" / "tellwhy"), "run", interpreter, "one_span.py", PYTHONPATH=path
-    )
+    done = place.run(interpreter, str(target / "bin" / "tellwhy"), "run", interpreter, "one_span.py", PYTHONPATH=path)
 
     assert done.returncode == 0, done.stderr
     assert receiver.spans(count=1)

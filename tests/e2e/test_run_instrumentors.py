@@ -4,8 +4,16 @@
 from __future__ import annotations
 
 import pytest
+
 from support.otlp import OtlpReceiver
 from support.program import Place, lines_of_others, lines_of_ours
+
+
+@pytest.fixture
+def engine() -> str:
+    """The default one: nothing here depends on it."""
+    return "lean"
+
 
 INSTRUMENTOR = """\
 from opentelemetry import trace
@@ -26,7 +34,9 @@ def _install(place: Place, name: str, body: str = TRACES, dependencies: tuple[st
     """Put a distribution with one instrumentor, and the library of its name, onto PYTHONPATH."""
     distribution = f"packages/opentelemetry_instrumentation_{name}-1.0.dist-info"
     target = module or f"{name}_instrumentor:Instrumentor"
-    place.write(f"{distribution}/METADATA", f"Metadata-Version: 2.1\nName: opentelemetry-instrumentation-{name}\nVersion: 1.0\n")
+    place.write(
+        f"{distribution}/METADATA", f"Metadata-Version: 2.1\nName: opentelemetry-instrumentation-{name}\nVersion: 1.0\n"
+    )
     place.write(f"{distribution}/entry_points.txt", f"[opentelemetry_instrumentor]\n{name} = {target}\n")
     place.write(f"packages/{name}_instrumentor.py", INSTRUMENTOR.format(dependencies=list(dependencies), body=body))
     place.write(f"packages/{name}/__init__.py", "")
@@ -86,11 +96,14 @@ def test_reason_of_a_missing_part_is_told_on_request(place: Place) -> None:
 def test_library_that_fails_to_import_fails_as_ever(place: Place, receiver: OtlpReceiver) -> None:
     """An ImportError inside a waited-for library is the program's to handle, and it may try again."""
     _install(place, "gadget")
-    place.write("packages/gadget/__init__.py", "import os\nif 'READY' not in os.environ: raise ImportError('not yet')\n")
+    place.write(
+        "packages/gadget/__init__.py", "import os\nif 'READY' not in os.environ: raise ImportError('not yet')\n"
+    )
     place.write(
         "program.py",
         "import os\ntry:\n    import gadget\nexcept ImportError as error:\n    print(error)\n"
-        "os.environ['READY'] = '1'\nimport gadget\nprint(type(gadget.__loader__).__name__, gadget.__spec__.loader is gadget.__loader__)\n",
+        "os.environ['READY'] = '1'\nimport gadget\n"
+        "print(type(gadget.__loader__).__name__, gadget.__spec__.loader is gadget.__loader__)\n",
     )
 
     done = place.wrapped("python", "program.py")

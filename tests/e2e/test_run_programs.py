@@ -6,8 +6,15 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from support.otlp import OtlpReceiver
 from support.program import Place, lines_of_others, lines_of_ours
+
+
+@pytest.fixture
+def engine() -> str:
+    """The default one: nothing here depends on it."""
+    return "lean"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +58,9 @@ def test_package_is_traced_by_its_name(place: Place, receiver: OtlpReceiver) -> 
 def test_console_script_is_traced(place: Place, receiver: OtlpReceiver) -> None:
     """Any executable file whose first line names this Python is traced, found on PATH too."""
     place.copy("flask_app.py")
-    place.write("bin/greet", f"#!{sys.executable}\nimport runpy; runpy.run_path('flask_app.py', None, '__main__')\n", 0o755)
+    place.write(
+        "bin/greet", f"#!{sys.executable}\nimport runpy; runpy.run_path('flask_app.py', None, '__main__')\n", 0o755
+    )
 
     done = place.wrapped("greet", PATH=f"{place.folder}/bin:{place.environ['PATH']}")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import signal
 
 import pytest
+
 from support.otlp import OtlpReceiver, ReceivedSpan
 from support.program import Place, Running, lines_of_others, wait_until
 
@@ -98,7 +99,11 @@ def test_uvicorn_workers(place: Place, receiver: OtlpReceiver) -> None:
 def test_celery_prefork(place: Place, receiver: OtlpReceiver, redis_server: str) -> None:
     """A task sent by one process and run by a forked worker of another is one trace; every task is delivered."""
     place.copy("celery_app.py")
-    place.environ |= {"BROKER": redis_server, "OTEL_BSP_SCHEDULE_DELAY": "50", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "redis"}
+    place.environ |= {
+        "BROKER": redis_server,
+        "OTEL_BSP_SCHEDULE_DELAY": "50",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "redis",
+    }
     worker = ["tellwhy", "run", "celery", "-A", "celery_app", "worker", "-c", "2", "-l", "info"]
 
     with place.start(*worker) as running:

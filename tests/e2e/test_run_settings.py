@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+
 from support.otlp import OtlpReceiver, ReceivedSpan
 from support.program import Place, lines_of_others, lines_of_ours
 
@@ -16,7 +17,9 @@ PARENT = "b7ad6b7169203331"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{PARENT}-01", f"00-{TRACE}-{PARENT}-00"
 
 
-def _spans(place: Place, receiver: OtlpReceiver, *requests: dict[str, str], **variables: str | None) -> list[ReceivedSpan]:
+def _spans(
+    place: Place, receiver: OtlpReceiver, *requests: dict[str, str], **variables: str | None
+) -> list[ReceivedSpan]:
     """Run a Flask program that gets these requests; return the spans, in order, of a run without a complaint."""
     place.copy("caller.py")
     done = place.wrapped("python", "caller.py", *map(json.dumps, requests), **variables)
@@ -102,6 +105,36 @@ def test_inferred_name_and_version(place: Place, receiver: OtlpReceiver) -> None
     assert resource["service.version"] == "mine"
 
 
+def test_forked_child_has_an_instance_id_of_its_own(place: Place, receiver: OtlpReceiver) -> None:
+    """After a fork, process id and instance id are the child's, also where the user chose the parent's."""
+    program = (
+        "import os\nfrom opentelemetry import trace\nimport tellwhy\n"
+        "tracer = trace.get_tracer('t')\n"
+        "tracer.start_span('parent').end()\n"
+        "if os.fork() == 0:\n"
+        "    tracer.start_span('child').end(); tellwhy.flush(); os._exit(0)\n"
+        "assert os.wait()[1] == 0\n"
+        "tracer.start_span('parent').end()\n"
+    )
+    place.write("program.py", program)
+
+    done = place.wrapped("python", "program.py")
+    chosen = place.wrapped("python", "program.py", OTEL_RESOURCE_ATTRIBUTES="service.instance.id=blue")
+
+    assert (done.returncode, chosen.returncode) == (0, 0), done.stderr
+    spans = receiver.spans(count=6)
+    ids = [(span.name, span.resource["service.instance.id"]) for span in spans]
+    for runs, parent in ((ids[:3], None), (ids[3:], "blue")):
+        found = {name: {id for other, id in runs if other == name} for name in ("parent", "child")}
+        assert len(found["parent"]) == len(found["child"]) == 1
+        assert found["parent"] != found["child"]
+        if parent:
+            assert found["parent"] == {parent}
+            assert found["child"].pop().startswith(f"{parent}-")
+    pids = {span.resource["process.pid"] for span in spans if span.name == "child"}
+    assert len(pids) == 2
+
+
 # -------------------------------------------------------------------- sampler
 
 
@@ -130,12 +163,18 @@ def test_samplers(
     of_unsampled: bool,
 ) -> None:
     """Each sampler decides about a new trace, a caller's sampled one and a caller's unsampled one."""
-    requests = [{"path": "/root"}, {"path": "/sampled", "traceparent": SAMPLED}, {"path": "/not", "traceparent": UNSAMPLED}]
+    requests = [
+        {"path": "/root"},
+        {"path": "/sampled", "traceparent": SAMPLED},
+        {"path": "/not", "traceparent": UNSAMPLED},
+    ]
 
     spans = _spans(place, receiver, *requests, OTEL_TRACES_SAMPLER=sampler, OTEL_TRACES_SAMPLER_ARG=argument)
 
     paths = [span.attributes["url.path"] for span in spans]
-    assert paths == [path for path, wanted in (("/root", root), ("/sampled", of_sampled), ("/not", of_unsampled)) if wanted]
+    assert paths == [
+        path for path, wanted in (("/root", root), ("/sampled", of_sampled), ("/not", of_unsampled)) if wanted
+    ]
     for span in spans:
         if span.attributes["url.path"] != "/root":
             assert (span.trace_id, span.parent_span_id) == (TRACE, PARENT)
@@ -205,15 +244,24 @@ with tracer.start_as_current_span("work", links=links) as span:
         ({"OTEL_ATTRIBUTE_COUNT_LIMIT": "2"}, (2, 100, 3, 2, 3, 2, 100)),
         ({"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "5", "OTEL_ATTRIBUTE_COUNT_LIMIT": "2"}, (5, 100, 3, 2, 3, 2, 100)),
         ({"OTEL_SPAN_EVENT_COUNT_LIMIT": "1", "OTEL_SPAN_LINK_COUNT_LIMIT": "2"}, (128, 100, 1, 3, 2, 3, 100)),
-        ({"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT": "1", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT": "0"}, (128, 100, 3, 1, 3, 0, 100)),
+        (
+            {"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT": "1", "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT": "0"},
+            (128, 100, 3, 1, 3, 0, 100),
+        ),
         ({"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "10"}, (128, 10, 3, 3, 3, 3, 10)),
         ({"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": "7"}, (128, 7, 3, 3, 3, 3, None)),
     ],
-    ids=["defaults", "attributes", "span attributes", "events and links", "of events and links", "length", "span length"],
+    ids=[
+        "defaults",
+        "attributes",
+        "span attributes",
+        "events and links",
+        "of events and links",
+        "length",
+        "span length",
+    ],
 )
-def test_limits(
-    place: Place, receiver: OtlpReceiver, limits: dict[str, str], expected: tuple[int | None, ...]
-) -> None:
+def test_limits(place: Place, receiver: OtlpReceiver, limits: dict[str, str], expected: tuple[int | None, ...]) -> None:
     """Counts and lengths are cut where the variables say, the special one before the general one."""
     place.write("program.py", LIMITS)
 

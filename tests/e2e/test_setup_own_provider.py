@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support.otlp import OtlpReceiver
 from support.program import Place, lines_of_others
 

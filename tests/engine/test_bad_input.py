@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.trace import SpanContext, Status, StatusCode
+
 from support.engines import Engine, ours
 from tellwhy import diagnostics
 from tellwhy.delivery import encoder, encoder_json
@@ -151,7 +152,15 @@ operations = st.lists(
     ),
     max_size=8,
 )
-ARITY = {"set_attributes": 1, "set_attribute": 2, "add_link": 2, "set_status": 2, "update_name": 1, "end": 1, "start": 1}
+ARITY = {
+    "set_attributes": 1,
+    "set_attribute": 2,
+    "add_link": 2,
+    "set_status": 2,
+    "update_name": 1,
+    "end": 1,
+    "start": 1,
+}
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

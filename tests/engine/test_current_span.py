@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from opentelemetry import baggage, context, trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, TraceFlags, TraceState, use_span
+
 from support.engines import Engine, facts, ours, sdks
 from tellwhy.engine import TracerProvider
 from tellwhy.engine.context import enter, get_context, leave
@@ -55,7 +56,14 @@ def test_nests_and_restores(make: Callable[[], Engine]) -> None:
     assert engine.spans[1].parent is None
 
 
-EXCEPTIONS = [ValueError("v"), KeyError(), asyncio.CancelledError(), KeyboardInterrupt(), SystemExit(3), GeneratorExit()]
+EXCEPTIONS = [
+    ValueError("v"),
+    KeyError(),
+    asyncio.CancelledError(),
+    KeyboardInterrupt(),
+    SystemExit(3),
+    GeneratorExit(),
+]
 
 
 @pytest.mark.parametrize("error", EXCEPTIONS, ids=repr)

@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, NoOpTracer
+
 from support.engines import Engine, Keep, ours
 from tellwhy import diagnostics
 from tellwhy.engine import SpanLimits, Tracer, TracerProvider
@@ -58,9 +59,7 @@ def test_takes_the_arguments_of_the_sdks() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("theirs", "mine"), [(sdk_trace.TracerProvider, TracerProvider), (sdk_trace.Tracer, Tracer)]
-)
+@pytest.mark.parametrize(("theirs", "mine"), [(sdk_trace.TracerProvider, TracerProvider), (sdk_trace.Tracer, Tracer)])
 def test_has_the_public_names_of_the_sdks(theirs: type, mine: type) -> None:
     """Every public attribute of the SDK's class, and of its instances, is there."""
     provider = sdk_trace.TracerProvider()

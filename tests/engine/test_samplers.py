@@ -22,6 +22,7 @@ from opentelemetry.trace import (
     TraceState,
     set_span_in_context,
 )
+
 from support.engines import facts, ours, sdks
 from tellwhy import diagnostics
 from tellwhy.engine.samplers import RECORD, Sampler, plan_of

@@ -19,7 +19,7 @@ def install(when: str) -> None:
     if when == WHEN:
         from tellwhy.logs import correlation
 
-        correlation.install(MODE, "shop")  # type: ignore[arg-type]
+        correlation.install(MODE, "shop")
 
 
 install("first")
@@ -140,7 +140,7 @@ def record_factory_that_replaces() -> None:
 
 def logger_class() -> None:
     class Logger(logging.Logger):
-        def makeRecord(self, name, level, fn, lno, msg, args, exc_info, func=None, extra=None, sinfo=None):  # type: ignore[no-untyped-def]
+        def makeRecord(self, name, level, fn, lno, msg, args, exc_info, func=None, extra=None, sinfo=None):
             return logging.LogRecord(name, level, fn, lno, msg, args, exc_info, func, sinfo)
 
     logging.setLoggerClass(Logger)

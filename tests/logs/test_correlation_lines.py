@@ -72,8 +72,8 @@ def test_text_with_a_traceback(tracer: Tracer, written: Writer) -> None:
 
     lines = text.getvalue().splitlines()
     assert [f"failed{suffix(span)}", "badly", "Traceback (most recent call last):"] == lines[:3]
-    assert "KeyError: 'k'" == lines[-1]
-    assert 6 == len(lines)
+    assert lines[-1] == "KeyError: 'k'"
+    assert len(lines) == 6
 
 
 @pytest.mark.parametrize("name", ["trace_id", "otelTraceID"])
@@ -94,22 +94,22 @@ def test_text_that_is_json_is_left_alone(tracer: Tracer, written: Writer) -> Non
     with tracer.start_as_current_span("s"):
         make('{"message":"%(message)s"}').warning("x")
 
-    assert '{"message":"x"}\n' == text.getvalue()
+    assert text.getvalue() == '{"message":"x"}\n'
 
 
 def test_what_is_no_text_is_left_alone(tracer: Tracer, written: Writer) -> None:
     """A formatter that returns an object (fluentd's does) gets it through to its handler."""
 
     class ToDict(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> dict[str, str]:  # type: ignore[override]
+        def format(self, record: logging.LogRecord) -> dict[str, str]:
             return {"message": record.getMessage()}
 
     make, _ = written
     handler = make(formatter=ToDict()).handlers[0]
     for mode in ("text", "json"):
-        correlation.install(mode)  # type: ignore[arg-type]
+        correlation.install(mode)
         with tracer.start_as_current_span("s"):
-            assert {"message": "x"} == handler.format(logging.makeLogRecord({"msg": "x"}))
+            assert handler.format(logging.makeLogRecord({"msg": "x"})) == {"message": "x"}
 
 
 def test_text_through_a_queue_is_appended_once(tracer: Tracer, written: Writer) -> None:
@@ -156,7 +156,7 @@ def test_last_resort_in_text_mode(tracer: Tracer, capsys: pytest.CaptureFixture[
         logger.warning("seen")
 
     assert f"seen{suffix(span)}\n" == capsys.readouterr().err
-    assert [] == logging.getLogger("bare").handlers
+    assert logging.getLogger("bare").handlers == []
 
 
 def test_mode_can_change(tracer: Tracer, written: Writer) -> None:
@@ -166,13 +166,13 @@ def test_mode_can_change(tracer: Tracer, written: Writer) -> None:
     standard = logging.Handler.format
     with tracer.start_as_current_span("s") as span:
         for mode in ("text", "json", "fields"):
-            correlation.install(mode)  # type: ignore[arg-type]
+            correlation.install(mode)
             logger.warning("x")
 
     first, second, third = text.getvalue().splitlines()
     assert f"x{suffix(span)}" == first
-    assert "x" == json.loads(second)["message"]
-    assert "x" == third
+    assert json.loads(second)["message"] == "x"
+    assert third == "x"
     assert logging.Handler.format is standard
 
 
@@ -192,15 +192,15 @@ def test_json_lines_of_plain_handlers(tracer: Tracer, written: Writer) -> None:
         context = span.get_span_context()
         line = json.loads(text.getvalue().splitlines()[-1])
 
-        assert "failed: x" == line["message"]
-        assert "ERROR" == line["level"]
+        assert line["message"] == "failed: x"
+        assert line["level"] == "ERROR"
         assert f"{context.trace_id:032x}" == line["trace_id"]
         assert f"{context.span_id:016x}" == line["span_id"]
-        assert "shop" == line["service.name"]
-        assert "ann" == line["user"]
-        assert "KeyError" == line["exception"]["type"]
+        assert line["service.name"] == "shop"
+        assert line["user"] == "ann"
+        assert line["exception"]["type"] == "KeyError"
         assert "test_json_lines_of_plain_handlers" in line["exception"]["stacktrace"]
-    assert 2 == len(text.getvalue().splitlines())
+    assert len(text.getvalue().splitlines()) == 2
 
 
 def test_json_of_a_formatter_of_the_programs_own(tracer: Tracer, written: Writer) -> None:
@@ -211,7 +211,7 @@ def test_json_of_a_formatter_of_the_programs_own(tracer: Tracer, written: Writer
         make(formatter=Shouting()).warning("the secret", extra={"password": "secret"})
 
     line = json.loads(text.getvalue())
-    assert "THE ***" == line["message"]
+    assert line["message"] == "THE ***"
     assert f"{span.get_span_context().trace_id:032x}" == line["trace_id"]
     assert "secret" not in text.getvalue()
 
@@ -221,7 +221,7 @@ def test_json_of_the_programs_own_is_left_alone(tracer: Tracer, written: Writer)
 
     class Own(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
-            return json.dumps({"own": record.getMessage(), "trace": record.trace_id})  # type: ignore[attr-defined]
+            return json.dumps({"own": record.getMessage(), "trace": record.trace_id})
 
     make, text = written
     correlation.install("json")
@@ -245,7 +245,7 @@ def test_json_leaves_other_handlers_alone(tracer: Tracer) -> None:
     with tracer.start_as_current_span("s"):
         logger.warning("x")
 
-    assert ["x"] == sent
+    assert sent == ["x"]
 
 
 @pytest.mark.parametrize("mode", ["text", "json"])
@@ -257,11 +257,11 @@ def test_a_failing_formatter_fails_as_it_did(written: Writer, mode: str, capsys:
             raise ZeroDivisionError
 
     make, text = written
-    correlation.install(mode)  # type: ignore[arg-type]
+    correlation.install(mode)
     make(formatter=Failing()).warning("x")
 
-    assert "" == text.getvalue()
-    assert 1 == capsys.readouterr().err.count("--- Logging error ---")
+    assert text.getvalue() == ""
+    assert capsys.readouterr().err.count("--- Logging error ---") == 1
 
 
 def test_a_fault_of_ours_leaves_the_line_as_it_was(written: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,8 +275,8 @@ def test_a_fault_of_ours_leaves_the_line_as_it_was(written: Writer, monkeypatch:
     logger.warning("one")
     logger.warning("two")
 
-    assert "plain one\nplain two\n" == text.getvalue()
-    assert 2 == voice.getvalue().count("ZeroDivisionError")
+    assert text.getvalue() == "plain one\nplain two\n"
+    assert voice.getvalue().count("ZeroDivisionError") == 2
 
 
 def test_streams_stay_as_they_are() -> None:
@@ -284,5 +284,5 @@ def test_streams_stay_as_they_are() -> None:
     root = logging.getLogger()
     before = list(root.handlers), root.level, list(root.filters), logging.lastResort, sys.stderr
     for mode in ("fields", "text", "json"):
-        correlation.install(mode)  # type: ignore[arg-type]
+        correlation.install(mode)
         assert before == (list(root.handlers), root.level, list(root.filters), logging.lastResort, sys.stderr)

@@ -28,7 +28,7 @@ from tellwhy.logs.layouts import severity_number
 def parsed(line: str) -> dict[str, Any]:
     """Read a line as the strictest reader would: ASCII, one line, no constants, no name twice."""
     assert line.isascii()
-    assert 1 == len(line.splitlines())
+    assert len(line.splitlines()) == 1
 
     def no_constant(name: str) -> None:
         raise AssertionError(f"{name} is no JSON")
@@ -83,7 +83,7 @@ def test_default_preset() -> None:
         ("exception", exception),
         ("user", "ann"),
     ] == list(parsed(line).items())
-    assert ("decimal.InvalidOperation", "outer") == (exception["type"], exception["message"])
+    assert (exception["type"], exception["message"]) == ("decimal.InvalidOperation", "outer")
     assert exception["stacktrace"].startswith("Traceback (most recent call last):\n")
     assert "ValueError: inner" in exception["stacktrace"]
 
@@ -93,7 +93,7 @@ def test_ecs_preset() -> None:
     line = parsed(JsonFormatter(preset="ecs").format(record("x", user="ann", exc_info=raised(), **IDS)))
 
     assert line.pop("error.stack_trace").startswith("Traceback")
-    assert {
+    assert line == {
         "@timestamp": "2023-11-14T22:13:20.123456Z",
         "log.level": "WARNING",
         "message": "x",
@@ -105,7 +105,7 @@ def test_ecs_preset() -> None:
         "error.type": "decimal.InvalidOperation",
         "error.message": "outer",
         "user": "ann",
-    } == line
+    }
 
 
 def test_otel_preset() -> None:
@@ -113,7 +113,7 @@ def test_otel_preset() -> None:
     line = parsed(JsonFormatter(preset="otel").format(record("x", user="ann", exc_info=raised(), **IDS)))
 
     assert line["attributes"].pop("exception.stacktrace").startswith("Traceback")
-    assert {
+    assert line == {
         "timestamp": "2023-11-14T22:13:20.123456Z",
         "severity_text": "WARNING",
         "severity_number": 13,
@@ -128,7 +128,7 @@ def test_otel_preset() -> None:
             "exception.message": "outer",
             "user": "ann",
         },
-    } == line
+    }
 
 
 @pytest.mark.parametrize("preset", ["default", "ecs", "otel"])
@@ -153,10 +153,10 @@ def test_rename() -> None:
     formatter = JsonFormatter(rename={"level": "severity", "message": "100%", "trace_id": "trace.id"})
     line = parsed(formatter.format(record("x", exc_info=raised(), level="extra", severity="extra", **IDS)))
 
-    assert ("WARNING", "x", "a" * 32) == (line["severity"], line["100%"], line["trace.id"])
-    assert "outer" == line["exception"]["message"]
-    assert "extra" == line["level"]
-    assert "extra" == line["extra.severity"]
+    assert (line["severity"], line["100%"], line["trace.id"]) == ("WARNING", "x", "a" * 32)
+    assert line["exception"]["message"] == "outer"
+    assert line["level"] == "extra"
+    assert line["extra.severity"] == "extra"
 
 
 def test_rename_to_a_name_that_is_taken() -> None:
@@ -168,7 +168,7 @@ def test_rename_to_a_name_that_is_taken() -> None:
 def test_unknown_preset() -> None:
     """A preset that does not exist is refused, with the names of those that do."""
     with pytest.raises(ValueError, match="default, ecs, otel"):
-        JsonFormatter(preset="gelf")  # type: ignore[arg-type]
+        JsonFormatter(preset="gelf")
 
 
 @pytest.mark.parametrize("preset", ["default", "ecs", "otel"])
@@ -188,7 +188,7 @@ def test_defaults_and_include() -> None:
     formatter = JsonFormatter(defaults={"env": "prod", "zone": 1}, include=["lineno", "process"])
     line = parsed(formatter.format(record("x", zone=2)))
 
-    assert ("prod", 2, 7) == (line["env"], line["zone"], line["lineno"])
+    assert (line["env"], line["zone"], line["lineno"]) == ("prod", 2, 7)
     assert isinstance(line["process"], int)
 
 
@@ -208,7 +208,7 @@ def test_dict_config(key: str) -> None:
     handler.stream = io.StringIO()
     logger.warning("x")
 
-    assert "x" == parsed(handler.stream.getvalue())["message"]
+    assert parsed(handler.stream.getvalue())["message"] == "x"
     logger.handlers.clear()
 
 
@@ -232,7 +232,7 @@ def test_ids_with_and_without_correlation(tracer: Tracer) -> None:
     lines = [parsed(line) for line in text.getvalue().splitlines()]
     ids = [tuple(line.get(name) for name in ("trace_id", "span_id", "trace_flags")) for line in lines]
     assert [inside, inside, (None, None, None)] == ids
-    assert ["given", "installed", "installed"] == [line["service.name"] for line in lines]
+    assert [line["service.name"] for line in lines] == ["given", "installed", "installed"]
 
 
 def test_ids_of_alternating_spans(tracer: Tracer) -> None:
@@ -267,7 +267,7 @@ def test_text_of_an_exception_alone() -> None:
     """A record that has only ``exc_text`` (it was unpickled) says it as the stack trace."""
     line = parsed(JsonFormatter().format(record("x", exc_text="Traceback …")))
 
-    assert "Traceback …" == line["exception"]["stacktrace"]
+    assert line["exception"]["stacktrace"] == "Traceback …"
 
 
 def test_stack_info() -> None:
@@ -326,11 +326,11 @@ NOW = datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.timezone.utc)
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (Colour.RED, "Colour.RED"),
         (Named.BLUE, "blue"),
-        (enum.IntEnum("N", "A").A, 1),  # type: ignore[attr-defined]
+        (enum.IntEnum("N", "A").A, 1),
         (KeyError("k"), "KeyError: 'k'"),
         (Unprintable(), "<Unprintable: str() raised RuntimeError>"),
     ],
-    ids=lambda value: ascii(value)[:30] if not isinstance(value, Unprintable) else "unprintable",
+    ids=lambda value: type(value).__name__,  # the same in every process; a repr may hold an address
 )
 def test_what_values_become(value: object, expected: object) -> None:
     """Every value has its place in JSON; what has none is said as text."""
@@ -342,16 +342,16 @@ def test_cycles_depth_and_size_have_bounds() -> None:
     """A cycle is named, what is too deep, too many or too long is left out, and it says so."""
     cycle: list[Any] = [1]
     cycle.append(cycle)
-    assert [1, "<cycle: list>"] == jsonable(cycle)
+    assert jsonable(cycle) == [1, "<cycle: list>"]
 
     deep: Any = "bottom"
     for _ in range(50):
         deep = [deep]
-    assert "[" * MAX_DEPTH == "".join(c for c in json.dumps(jsonable(deep)) if c == "[")
+    assert "".join(c for c in json.dumps(jsonable(deep)) if c == "[") == "[" * MAX_DEPTH
 
     wide = jsonable(list(range(10 * MAX_ITEMS)))
-    assert "..." == wide[-1]
-    assert MAX_ITEMS >= len(wide)
+    assert wide[-1] == "..."
+    assert len(wide) <= MAX_ITEMS
 
     branching: Any = []
     branching.extend([[branching] * 50 for _ in range(50)])
@@ -372,7 +372,7 @@ def test_a_huge_message_is_bounded() -> None:
 
     assert len(line) < 2 * MAX_LENGTH
     parsed(line)
-    assert 5_000_000 == len(huge.message)
+    assert len(huge.message) == 5_000_000
 
 
 def test_arguments_that_do_not_fit() -> None:
@@ -419,13 +419,13 @@ def test_any_record_is_one_line_of_strict_json(
 @given(
     attributes=st.fixed_dictionaries(
         {},
-        optional={
-            name: values
-            for name in (
+        optional=dict.fromkeys(
+            (
                 *("name", "levelname", "levelno", "created", "exc_info", "exc_text", "stack_info"),
                 *("trace_id", "span_id", "trace_flags", "otelServiceName", "otelTraceID"),
-            )
-        },
+            ),
+            values,
+        ),
     )
 )
 def test_any_attribute_may_be_anything(attributes: dict[str, object]) -> None:

@@ -26,7 +26,7 @@ def run(when: str, mode: str, setup: str) -> Streams:
     done = subprocess.run(
         [sys.executable, str(PROGRAMS), when, mode, setup], capture_output=True, text=True, timeout=60
     )
-    assert 0 == done.returncode, done.stderr
+    assert done.returncode == 0, done.stderr
     return TIME.sub("TIME", done.stdout).splitlines(), TIME.sub("TIME", done.stderr).splitlines()
 
 
@@ -69,7 +69,7 @@ def test_json_keeps_messages_and_their_order(setup: str) -> None:
             assert message in shown
         for event in parsed:
             if "inside" in event["message"]:
-                assert SPAN_ID == event["span_id"]
+                assert event["span_id"] == SPAN_ID
             else:
                 assert "span_id" not in event
 
@@ -96,8 +96,8 @@ def test_a_format_with_our_names_never_fails(mode: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
 
     lines = done.stderr.splitlines()
-    assert 2 == len(lines)
+    assert len(lines) == 2
     if mode == "json":
-        assert ["shop", "shop"] == [json.loads(line)["service.name"] for line in lines]
+        assert [json.loads(line)["service.name"] for line in lines] == ["shop", "shop"]
     else:
-        assert ["0 0 False shop   x"] * 2 == lines
+        assert lines == ["0 0 False shop   x"] * 2

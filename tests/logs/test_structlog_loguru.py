@@ -49,7 +49,7 @@ def test_structlog_event(tracer: Tracer) -> None:
 
     inside, outside = map(json.loads, text.getvalue().splitlines())
     assert {"event": "inside", "user": "ann", **dict(zip(NAMES, w3c(span), strict=True))} == inside
-    assert {"event": "outside"} == outside
+    assert outside == {"event": "outside"}
 
 
 def test_structlog_keeps_what_the_event_has(tracer: Tracer) -> None:
@@ -145,7 +145,7 @@ def test_loguru_patcher_of_the_program(tracer: Tracer, loguru_text: tuple[Any, i
 
 def test_loguru_patched_twice_and_undone(tracer: Tracer, loguru_text: tuple[Any, io.StringIO]) -> None:
     """A second call adds nothing; undoing leaves loguru as it was."""
-    logger, text = loguru_text
+    logger, _ = loguru_text
     configure = type(logger).configure
     patch_loguru(logger)
     patcher = logger._core.patcher
@@ -192,7 +192,7 @@ def test_names_load_when_they_are_used() -> None:
     assert {"JsonFormatter", "add_trace_context", "patch_loguru"} == set(tellwhy.logs.__all__)
     assert set(tellwhy.logs.__all__) <= set(dir(tellwhy.logs))
     with pytest.raises(AttributeError, match="patch_logru"):
-        tellwhy.logs.patch_logru  # type: ignore[attr-defined]
+        tellwhy.logs.patch_logru
     program = (
         "import sys, tellwhy.logs\n"
         "tellwhy.logs.add_trace_context\n"
@@ -201,4 +201,4 @@ def test_names_load_when_they_are_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
-    assert "[]\n" == done.stdout
+    assert done.stdout == "[]\n"

@@ -2,13 +2,14 @@
 """
 The declared table: kinds of secrets as they appear in the wild, and what must stay readable beside them.
 
-The tests go through it, and ``docs/explanation/redaction.md`` shows it; run this
-file to print the part of that page. Keys with an issuer's prefix are put together
+The tests go through it, and ``docs/explanation/redaction.md`` shows it: run this
+file to write the tables of that page. Keys with an issuer's prefix are put together
 here, so that no scanner takes this file for a leak.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from tellwhy import redaction
@@ -319,11 +320,36 @@ URLS = [
         _url(
             f"parameter {key}", f"/search?page=2&{key}={W}&sort=asc", "/search?page=2&", f"{key}=REDACTED", "&sort=asc"
         )
-        for key in (
-            "token access_token refresh_token id_token key api_key apikey apiKey secret client_secret password passwd pwd "
-            "code sig signature session sessionid auth otp jwt SAMLResponse X-Amz-Signature X-Amz-Credential "
-            "X-Amz-Security-Token X-Goog-Signature X-Goog-Credential AWSAccessKeyId"
-        ).split()
+        for key in [
+            "token",
+            "access_token",
+            "refresh_token",
+            "id_token",
+            "key",
+            "api_key",
+            "apikey",
+            "apiKey",
+            "secret",
+            "client_secret",
+            "password",
+            "passwd",
+            "pwd",
+            "code",
+            "sig",
+            "signature",
+            "session",
+            "sessionid",
+            "auth",
+            "otp",
+            "jwt",
+            "SAMLResponse",
+            "X-Amz-Signature",
+            "X-Amz-Credential",
+            "X-Amz-Security-Token",
+            "X-Goog-Signature",
+            "X-Goog-Credential",
+            "AWSAccessKeyId",
+        ]
     ),
     _url("percent-encoded name", f"/cb?acc%65ss%5Ftoken={W}&x=1", "&x=1"),
     _url("semicolons between parameters", f"/cb?a=1;token={W};b=2", "a=1;", ";b=2"),
@@ -364,10 +390,21 @@ HEADERS = [
     _header("Proxy-Authorization", "Proxy-Authorization", f"Basic {W}"),
     *(
         _header(name, name, f"{W}")
-        for name in (
-            "Cookie Set-Cookie X-Api-Key X-Auth-Token X-CSRF-Token X-Amz-Security-Token X-Vault-Token Private-Token "
-            "X-Goog-Api-Key Ocp-Apim-Subscription-Key X-Hub-Signature-256 X-Honeycomb-Team Authentication-Info"
-        ).split()
+        for name in [
+            "Cookie",
+            "Set-Cookie",
+            "X-Api-Key",
+            "X-Auth-Token",
+            "X-CSRF-Token",
+            "X-Amz-Security-Token",
+            "X-Vault-Token",
+            "Private-Token",
+            "X-Goog-Api-Key",
+            "Ocp-Apim-Subscription-Key",
+            "X-Hub-Signature-256",
+            "X-Honeycomb-Team",
+            "Authentication-Info",
+        ]
     ),
     _header("the same in WSGI's spelling", "x_api_key", W),
     _header("Referer", "Referer", f"https://a.example/p?token={W}&q=1", "https://a.example/p?", "q=1"),
@@ -384,11 +421,35 @@ def _attribute(name: str, key: str, sample: object, *stays: str, secrets: tuple[
 ATTRIBUTES = [
     *(
         _attribute(f"key {key}", key, W)
-        for key in (
-            "password user.password db_password DB_PASSWORD userPassword passwd secret client_secret clientSecret token "
-            "access_token accessToken auth.token api_key apiKey x-api-key private_key aws_secret_access_key "
-            "aws_access_key_id credentials session_id sessionid session.token cookie otp cvv authorization"
-        ).split()
+        for key in [
+            "password",
+            "user.password",
+            "db_password",
+            "DB_PASSWORD",
+            "userPassword",
+            "passwd",
+            "secret",
+            "client_secret",
+            "clientSecret",
+            "token",
+            "access_token",
+            "accessToken",
+            "auth.token",
+            "api_key",
+            "apiKey",
+            "x-api-key",
+            "private_key",
+            "aws_secret_access_key",
+            "aws_access_key_id",
+            "credentials",
+            "session_id",
+            "sessionid",
+            "session.token",
+            "cookie",
+            "otp",
+            "cvv",
+            "authorization",
+        ]
     ),
     _attribute("number under a secret key", "card.cvv", 987, secrets=("987",)),
     _attribute("list under a secret key", "user.passwords.password", [W, W]),
@@ -708,4 +769,6 @@ def _code(value: object) -> str:
 
 
 if __name__ == "__main__":
-    print(markdown())
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "redaction.md"
+    prose, heading, _ = page.read_text("utf-8").partition("## The tables\n")
+    page.write_text(f"{prose}{heading}\n{markdown()}\n", "utf-8")

@@ -133,7 +133,10 @@ def test_any_text_is_read_or_rejected(kind: str, given_text: str) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(sorted(KINDS)), st.none() | st.integers() | st.floats() | st.lists(st.text()) | st.dictionaries(st.text(), st.text()))
+@given(
+    st.sampled_from(sorted(KINDS)),
+    st.none() | st.integers() | st.floats() | st.lists(st.text()) | st.dictionaries(st.text(), st.text()),
+)
 def test_any_object_is_accepted_or_rejected(kind: str, value: object) -> None:
     """The same for Python objects."""
     try:

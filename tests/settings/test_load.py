@@ -131,7 +131,14 @@ def test_names_in_problems_are_the_ones_that_were_typed() -> None:
             ],
             {"exporter_otlp_traces_timeout": 30},
         ),
-        ({"OTEL_EXPORTER_OTLP_TIMEOUT": "0"}, [], {"exporter_otlp_timeout": 0}),
+        (
+            {"OTEL_EXPORTER_OTLP_TIMEOUT": "0"},
+            [
+                "OTEL_EXPORTER_OTLP_TIMEOUT='0': expected a whole number of milliseconds, 1 or more; "
+                "ignored, using 10000"
+            ],
+            {"exporter_otlp_timeout": 10000},
+        ),
     ],
 )
 def test_settings_that_contradict(environ: dict[str, str], lines: list[str], expected: dict[str, object]) -> None:
@@ -174,7 +181,10 @@ def test_settings_and_problems_are_values() -> None:
     assert one != load({"OTEL_SERVICE_NAME": "b"})[0]
     assert repr(one) == "Settings(service_name='a')"
     problem = Problem("OTEL_X", "1", "wrong", "ignored")
-    assert (problem, len({problem, Problem("OTEL_X", "1", "wrong", "ignored")})) == (Problem("OTEL_X", "1", "wrong", "ignored"), 1)
+    assert (problem, len({problem, Problem("OTEL_X", "1", "wrong", "ignored")})) == (
+        Problem("OTEL_X", "1", "wrong", "ignored"),
+        1,
+    )
     assert repr(problem) == "Problem(\"OTEL_X='1': wrong; ignored\")"
 
 
@@ -184,7 +194,9 @@ TEXTS = st.text(max_size=20) | st.sampled_from(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.dictionaries(st.sampled_from(VARIABLES) | st.text("ABC_", max_size=5).map("OTEL_".__add__), TEXTS, max_size=12))
+@given(
+    st.dictionaries(st.sampled_from(VARIABLES) | st.text("ABC_", max_size=5).map("OTEL_".__add__), TEXTS, max_size=12)
+)
 def test_any_environment_is_read(environ: dict[str, str]) -> None:
     """No environment raises; each problem names a variable that was given, its value, a cause and a consequence."""
     found, problems = load(environ)

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+# The SDK's provider starts threads in a forked child's first moments; the child waits for ever
+# unless this module, and its fork handlers with it, was loaded before the provider was made.
+import concurrent.futures.thread  # noqa: F401
 import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +16,7 @@ from opentelemetry.sdk.trace import SpanLimits as SdkSpanLimits
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Sampler
+
 from tellwhy.engine import TracerProvider
 
 RESOURCE = Resource({"service.name": "shop"})

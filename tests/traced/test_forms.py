@@ -385,9 +385,22 @@ def test_registered_objects_are_left_alone(made, said):
     @celery.Celery("x").task
     def task(): ...
 
-    assert traced(command) is command
-    assert traced(task) is task
-    assert ["@traced below it" in line for line in said] == [True, True]
+    @pytest.fixture
+    def fixture(): ...
+
+    for registered in (command, task, fixture):
+        assert traced(registered) is registered
+    assert ["@traced below it" in line for line in said] == [True, True, True]
+
+
+def test_function_with_an_attribute_of_a_framework_is_a_function(made):
+    """A plain function that a framework put an attribute on, as RQ does, is traced."""
+
+    def job(): ...
+
+    job.delay = print
+    traced(job)()
+    assert made.names == ["job"]
 
 
 def test_frameworks_see_the_function(made):

@@ -30,6 +30,7 @@ from tellwhy.manual import (
     current_trace_id,
     event,
     span,
+    suppressed,
     traced,
 )
 
@@ -112,6 +113,26 @@ def test_span_object_in_many_threads_and_tasks(made):
     assert len(made.spans) == 8 * 20 + 8 * 5
     assert len({one.context.span_id for one in made.spans}) == len(made.spans)
     assert {one.parent for one in made.spans} == {None}
+
+
+def test_span_object_entered_in_silence_within_itself(made):
+    """An entry that makes no span, inside of one that does, ends neither early nor late."""
+    again = span("again")
+    with again:
+        own = current_span_id()
+        with suppressed(), again:
+            with again:
+                assert current_span_id() == own
+            assert made.names == []
+        assert current_span_id() == own
+    assert made.names == ["again"]
+    with suppressed(), again, again:
+        assert current_span_id() is None
+    active.deactivate()
+    with again, again:
+        pass
+    assert made.names == ["again"]
+    assert current_span_id() is None
 
 
 @pytest.mark.parametrize("wrong", [None, 3, len])

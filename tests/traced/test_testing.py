@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -281,16 +282,26 @@ def test_without_fixture():
 """
 
 
-@pytest.mark.parametrize("options", [[], ["-n", "2"]])
-def test_plugin_in_a_project_of_its_own(tmp_path: Path, options):
-    """The fixture is there in any project that has tellwhy installed, with and without xdist."""
+def test_plugin_in_a_project_of_its_own(tmp_path: Path):
+    """The fixture is there in any project, each test sees its own spans, in one process or in several."""
     (tmp_path / "test_it.py").write_text(PLUGIN_TESTS)
+    # Plugins are named, lest all that happen to be installed are loaded in each process.
+    plugins = ["-p", "no:cacheprovider", "-p", "tellwhy.testing", "-p", "xdist.plugin"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "test_it.py"],
+        [sys.executable, "-m", "pytest", "-q", *plugins, "-n", "2", "test_it.py"],
         cwd=tmp_path,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert "13 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_plugin_is_registered():
+    """The package tells pytest where its plugin is."""
+    from importlib.metadata import entry_points
+
+    (plugin,) = entry_points(group="pytest11", name="tellwhy")
+    assert plugin.value == "tellwhy.testing"

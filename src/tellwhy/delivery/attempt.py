@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
             ``pause`` is called now and then during long computations: it lets other threads run.
             """
+            ...
 
         def shutdown(self) -> None:
             """Let go of connections."""

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     Group: TypeAlias = tuple[Any, list[bytes]]  # what stands around the spans, and their bodies
 
-FRAME = 16
-"""The most bytes that enclosing a span, or a group, takes beside its content: tags and lengths, commas and braces."""
-
 
 def batches(
     spans: Sequence[Any],
@@ -29,6 +26,7 @@ def batches(
     body: Callable[[Any], bytes],
     body_of_fields: Callable[[SpanFields], bytes],
     head_of: Callable[[Any], tuple[bytes, ...]],
+    frame: tuple[int, int],
 ) -> Iterator[tuple[list[Group], list[Any]]]:
     """
     Yield groups of encoded spans that fit into one request, and the spans themselves.
@@ -44,25 +42,28 @@ def batches(
         body_of_fields: Encodes a span's fields, cut ones.
 
         head_of: Returns what stands around a span, of which equal ones are shared in a request.
+
+        frame: The most bytes that enclose a span, and that enclose the spans of one head: tags, lengths, braces.
     """
     groups: dict[Hashable, list[bytes]] = {}
     held: list[Any] = []
     size = 0
+    of_span, of_group = frame
     for span in spans:
         try:
             head = head_of(span)
             encoded = body(span)
-            around = sum(map(len, head)) + 2 * FRAME
-            if max_bytes is not None and len(encoded) + FRAME + around > max_bytes:
-                encoded = truncate(SpanFields(span), max_bytes - FRAME - around, body_of_fields)
+            around = sum(map(len, head)) + of_group
+            if max_bytes is not None and len(encoded) + of_span + around > max_bytes:
+                encoded = truncate(SpanFields(span), max_bytes - of_span - around, body_of_fields)
         except Exception as error:
             diagnostics.fault("the encoding of a span", error)
             continue
-        more = len(encoded) + FRAME + (0 if head in groups else around)
+        more = len(encoded) + of_span + (0 if head in groups else around)
         if max_bytes is not None and held and size + more > max_bytes:
             yield list(groups.items()), held
             groups, held, size = {}, [], 0
-            more = len(encoded) + FRAME + around
+            more = len(encoded) + of_span + around
         groups.setdefault(head, []).append(encoded)
         held.append(span)
         size += more

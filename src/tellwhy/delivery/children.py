@@ -3,8 +3,8 @@
 How do the children of multiprocessing and billiard leave? By ``os._exit``, past every exit handler.
 
 Only there, and in no other process, ``os._exit`` is made to let delivery have
-its chance first. Both libraries call those who ask in every child they make,
-whatever the start method: that is where it happens.
+its chance first. Both libraries call those who ask in every child that they
+fork: that is where it happens.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class ChildExit:
         """Watch for being in such a child: now, in one that comes to life later, or across a fork."""
         self._is_active = True
         self._ask()
-        if any(_is_child(library) for library in _LIBRARIES):
+        # A spawned child is known by its command line; the others by their process object.
+        if sys.orig_argv[-1:] == ["--multiprocessing-fork"] or any(_is_child(library) for library in _LIBRARIES):
             self._in_child()
 
     def uninstall(self) -> None:

@@ -9,6 +9,7 @@ the queue (or to disk, with a spool) and is tried again when the outage allows.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from time import monotonic
@@ -84,7 +85,7 @@ class Courier:
         where = "keeping them on disk" if store else f"keeping up to {queue.bound} of them"
         self.outage = Outage(exporter.destination, kept=f"{where} and trying again")
         self.observe: Callable[[float, str | None], None] | None = None
-        self._worker = Worker(self._work)
+        self.worker = Worker(self._work)
         self._reset()
 
     def _reset(self) -> None:
@@ -99,7 +100,7 @@ class Courier:
 
     def call(self) -> None:
         """Wake the worker; start it if this process has none yet."""
-        self._worker.call()
+        self.worker.call()
 
     def flush(self, deadline: float) -> bool:
         """
@@ -111,11 +112,12 @@ class Courier:
         before = self._queue.snapshot()
         if not before["queued"] and not before["spooled"]:
             return True
-        if self._worker.is_current():  # an exporter that flushes its own provider
+        if self.worker.is_current():  # an exporter that flushes its own provider
             return False
         request = _Flush(deadline)
         self._flushes.append(request)
-        if self._worker.call():
+        # Once modules are taken down, no other thread runs any more.
+        if not sys.is_finalizing() and self.worker.call():
             request.done.acquire(timeout=max(0.0, deadline - monotonic()))
         elif self._inline.acquire(timeout=max(0.0, deadline - monotonic())):
             try:
@@ -132,14 +134,16 @@ class Courier:
         """End the worker and shut the exporter down, by the deadline if the exporter allows it."""
         self._ended.acquire(blocking=False)
         self._stopping = True
-        if self._worker.is_running and not self._worker.is_current():
-            self._worker.call()
+        if self.worker.is_running and not self.worker.is_current():
+            self.worker.call()
             self._ended.acquire(timeout=max(0.0, deadline - monotonic()))
         else:
             self._shut_down_exporter()
 
     def give_up(self) -> None:
         """Put what is still here on disk, or count it as lost at exit."""
+        if self._queue.in_flight:
+            self._queue.last_error = f"{self.outage.destination}: no answer in time"
         spans = self._queue.give_up()
         if spans and self._store:
             spans = self._store.keep(self._exporter, spans, self._queue)
@@ -147,7 +151,7 @@ class Courier:
 
     def after_fork_in_child(self) -> None:
         """Start afresh: no worker, no outage, nobody waiting."""
-        self._worker.reset()
+        self.worker.reset()
         self.outage.reset()
         self._reset()
         if self._store:
@@ -164,7 +168,7 @@ class Courier:
                 due = self._rest(due)
             except Exception as error:  # ours: spans in flight are still accounted for
                 diagnostics.fault("the delivery of spans", error)
-                self._worker.sleep(_PAUSE_AFTER_FAULT)
+                self.worker.sleep(_PAUSE_AFTER_FAULT)
         self._shut_down_exporter()
         for flush in [*self._waiting, *self._flushes]:
             flush.done.release()
@@ -222,6 +226,7 @@ class Courier:
             queue.last_latency = round(seconds * 1000, 3)
             outage.succeeded()
             return True
+        queue.last_error = f"{outage.destination}: {attempt.error}"
         outage.failed(attempt, lost(queue.snapshot()))
         return attempt.refused and not outage.is_open
 
@@ -263,7 +268,7 @@ class Courier:
             return min(due, now)
         queue.attend_at(attention)
         if len(queue) < attention and not self._flushes and not self._stopping:  # nothing has come in between
-            self._worker.sleep(wait)
+            self.worker.sleep(wait)
         return monotonic() + self._delay if was_empty else due
 
     def _is_waiting_on_disk(self) -> bool:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 3_500_000
 """A request's usual bound: below the 4 MiB that gRPC servers take, and a proxy's usual 4 or 5 MB."""
 
+_FRAME = (6, 12)  # a tag and a length of at most five bytes; for a resource and a scope, two of them
+
 _MOST_KEYS = 2_000  # bounds on the caches' memory; a program that makes up keys or names starts them anew
 _MOST_NAMES = 2_000
 _MOST_INTS = 4_096
@@ -65,7 +67,7 @@ def split(spans: Sequence[Any], max_bytes: int | None = MAX_BYTES) -> Iterator[t
 
         max_bytes: The bound, in bytes; None for one request, however large.
     """
-    for groups, held in batches(spans, max_bytes, body, wire.span, head_of):
+    for groups, held in batches(spans, max_bytes, body, wire.span, head_of, _FRAME):
         yield _request(groups), held
 
 

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from tellwhy.delivery.batches import Group
     from tellwhy.delivery.span_fields import EventFields, LinkFields
 
+_FRAME = (1, 120)  # a comma; for a request, a resource and a scope, their names and braces
 _MAX_DEPTH = 24  # as in protobuf: whoever receives it may be limited
 
-_dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+_dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def encode(spans: Sequence[Any]) -> bytes:
@@ -38,7 +39,7 @@ def encode(spans: Sequence[Any]) -> bytes:
 
 def split(spans: Sequence[Any], max_bytes: int | None = MAX_BYTES) -> Iterator[tuple[bytes, Sequence[Any]]]:
     """Yield requests of at most ``max_bytes`` each, and the spans that each holds; as ``encoder.split`` does."""
-    for groups, held in batches(spans, max_bytes, _body, _body_of, _head):
+    for groups, held in batches(spans, max_bytes, _body, _body_of, _head, _FRAME):
         yield _request(groups), held
 
 
@@ -140,6 +141,13 @@ def _attributes(attributes: Mapping[str, Any], depth: int = 0) -> list[dict[str,
 
 
 def _value(value: Any, depth: int) -> dict[str, Any]:
+    try:
+        return _any_value(value, depth)
+    except Exception:  # a container of the program's own that cannot be walked through
+        return {"stringValue": _unicode(text(value)) or "<unprintable>"}
+
+
+def _any_value(value: Any, depth: int) -> dict[str, Any]:
     if value is None:
         return {}
     if isinstance(value, bool):

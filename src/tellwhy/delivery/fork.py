@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from threading import Lock, RLock
+from _thread import RLock, allocate_lock
 
 from tellwhy import diagnostics
 
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
         def after_fork_in_child(self) -> None:
             """Start afresh."""
 
+    class Guard(Member, Protocol):
+        """Whoever has something to hold on to during a fork, and is told first in the child."""
+
+        def before_fork(self) -> None:
+            """Hold."""
+
+        def after_fork_in_parent(self) -> None:
+            """Let go."""
+
 
 # An import that a fork cuts in two leaves the child a module lock that nobody
 # will release; the longest that the parent waits for the import to end.
@@ -41,8 +50,9 @@ class _Forks:
         self.members: list[weakref.ref[Member]] = []
         self.callbacks: list[Callable[[], object]] = []
         self.importing = RLock()
-        self.registering = Lock()
+        self.registering = allocate_lock()
         self.registered = False
+        self.guards: list[Guard] = []
         self.inherited: set[int] = set()
         self.born = 0
 
@@ -55,17 +65,23 @@ class _Forks:
             os.register_at_fork(before=self._before, after_in_parent=self._in_parent, after_in_child=self._in_child)
 
     def _before(self) -> None:
+        for guard in self.guards:
+            guard.before_fork()
         self._held = self.importing.acquire(timeout=_LONGEST_IMPORT)
 
     def _in_parent(self) -> None:
         if self._held:
             self.importing.release()
+        for guard in self.guards:
+            guard.after_fork_in_parent()
 
     def _in_child(self) -> None:
         from time import time_ns
 
+        for guard in self.guards:
+            guard.after_fork_in_child()
         self.importing = RLock()
-        self.registering = Lock()
+        self.registering = allocate_lock()
         self.born = time_ns()
         self.inherited = _open_in_parent()
         for member in [alive for reference in self.members if (alive := reference())]:
@@ -88,6 +104,18 @@ def register(member: Member) -> None:
     _forks.watch()
     _forks.members = [reference for reference in _forks.members if reference() is not None]
     _forks.members.append(weakref.ref(member))
+
+
+def guard(holder: Guard) -> Callable[[], None]:
+    """Ask the holder before every fork and tell it after; returns what ends that."""
+    _forks.watch()
+    _forks.guards.append(holder)
+
+    def forget() -> None:
+        if holder in _forks.guards:
+            _forks.guards.remove(holder)
+
+    return forget
 
 
 def on_child(callback: Callable[[], object]) -> Callable[[], None]:

@@ -12,12 +12,18 @@ from __future__ import annotations
 
 import atexit
 import os
-import threading
+import sys
 from time import monotonic
 
+# All that leaving needs, now: a signal may arrive in the middle of an import,
+# and its handler would find half a module.
 from tellwhy import diagnostics
 from tellwhy.delivery import fork
 from tellwhy.delivery.budget import Budget
+from tellwhy.delivery.children import ChildExit
+from tellwhy.delivery.open_spans import end_all, find
+from tellwhy.delivery.signals import Sigterm
+from tellwhy.delivery.stats import empty, exit_line, lost, total
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,14 +37,17 @@ if TYPE_CHECKING:
 
         def force_flush(self, timeout_millis: float | None = None) -> bool:
             """Deliver what is there, within the time."""
+            ...
 
         def leave(self, budget: Budget) -> None:
             """Deliver what can be delivered within the budget."""
 
         def stats(self) -> Snapshot:
             """Return what became of the spans."""
+            ...
 
         has_said_why: bool
+        when_started: Callable[[], None] | None
 
 
 DEFAULT_BUDGET: Final = 2000  # milliseconds
@@ -52,18 +61,19 @@ class Lifecycle:
 
         budget_ms: The most that exit may be delayed, in milliseconds.
 
-        open_spans: Returns the spans that have not ended; by default they are
-            asked of the garbage collector.
+        open_spans: Returns the spans that have not ended; by default the
+            garbage collector is asked.
     """
 
     def __init__(
         self, budget_ms: float = DEFAULT_BUDGET, *, open_spans: Callable[[], Iterable[Any]] | None = None
     ) -> None:
         self._budget_ms = budget_ms
-        self._open_spans = open_spans
+        self._open_spans = find if open_spans is None else open_spans
         self._members: list[Member] = []
-        self._doors: list[Any] = []
-        self._callbacks: list[Callable[[], None]] = []
+        self._sigterm = Sigterm(self._on_sigterm)
+        self._child_exit = ChildExit(self.leave)
+        self._is_installed = False
         self._begin()
 
     def _begin(self) -> None:
@@ -73,6 +83,7 @@ class Lifecycle:
     def add(self, member: Member) -> Callable[[], None]:
         """Let somebody take part; returns what ends that."""
         self._members.append(member)
+        member.when_started = self.has_started
 
         def forget() -> None:
             if member in self._members:
@@ -90,24 +101,26 @@ class Lifecycle:
 
     def install(self) -> None:
         """Stand at every door through which the process may leave. Idempotent."""
-        if self._doors:
-            self._doors[0].install()  # someone may have put the default back
-            return
-        from tellwhy.delivery.children import ChildExit
-        from tellwhy.delivery.signals import Sigterm
+        if not self._is_installed:
+            self._is_installed = True
+            atexit.register(self._at_exit)
+            fork.register(self)
+            self._forget_guard = fork.guard(self._sigterm)
+        self._child_exit.install()
+        self._sigterm.install()  # again: someone may have put the default back
 
-        self._doors = [Sigterm(self._on_sigterm), ChildExit(self.leave)]
-        for door in self._doors:
-            door.install()
-        atexit.register(self.leave)
-        fork.register(self)
+    def has_started(self) -> None:
+        """Say that there is something to deliver in this process now; processors do, with their first span."""
+        self._sigterm.arm()
 
     def uninstall(self) -> None:
         """Leave every door as it was found. Idempotent."""
-        for door in self._doors:
-            door.uninstall()
-        self._doors = []
-        atexit.unregister(self.leave)
+        if self._is_installed:
+            self._is_installed = False
+            atexit.unregister(self._at_exit)
+            self._forget_guard()
+        self._sigterm.uninstall()
+        self._child_exit.uninstall()
 
     def flush(self, timeout_seconds: float) -> bool:
         """Deliver what has ended so far; True only if the receivers have taken all of it in time."""
@@ -120,30 +133,36 @@ class Lifecycle:
 
     def stats(self) -> Snapshot:
         """Return what became of the spans of all members together."""
-        from tellwhy.delivery.stats import total
-
         return total(member.stats() for member in self._members)
 
     def leave(self) -> None:
         """Deliver what can be delivered within the budget, and say what was lost. May be called again."""
         try:
-            with self._budget:
-                self._end_open_spans()
-                for position, member in enumerate(self._members):
-                    # A fair share for each: one that hangs must not eat the others' time.
-                    share = Budget(self._budget.remaining() / (len(self._members) - position), self._budget)
-                    member.leave(share)
-            self._report()
-        except KeyboardInterrupt:  # Ctrl-C once more: whoever leaves is in a hurry
-            self._report()
+            self._leave()
+        except KeyboardInterrupt:  # Ctrl-C once more: whoever leaves is in a hurry, so nobody gets any more time
+            self._budget = Budget(0.0)
+            self._leave()
         except Exception as error:
             diagnostics.fault("the exit", error)
 
     def after_fork_in_child(self) -> None:
         """Start afresh: the child has a budget of its own."""
         self._begin()
-        for door in self._doors[1:]:
-            door.after_fork_in_child()
+        self._child_exit.after_fork_in_child()
+
+    def _leave(self) -> None:
+        with self._budget:
+            self._end_open_spans()
+            for position, member in enumerate(self._members):
+                # A fair share for each: one that hangs must not eat the others' time.
+                member.leave(Budget(self._budget.remaining() / (len(self._members) - position), self._budget))
+        self._report()
+
+    def _at_exit(self) -> None:
+        self.leave()
+        self._sigterm.disarm()
+        if getattr(sys, "last_type", None) is KeyboardInterrupt:
+            _remember_interrupt()
 
     def _on_sigterm(self) -> None:
         if os.getpid() == 1:  # the default does not kill the first process of a container: it goes on
@@ -152,13 +171,9 @@ class Lifecycle:
             self.leave()
 
     def _end_open_spans(self) -> None:
-        from tellwhy.delivery import open_spans
-
-        open_spans.end_all(self._open_spans or open_spans.find)
+        end_all(self._open_spans)
 
     def _report(self) -> None:
-        from tellwhy.delivery.stats import exit_line, lost
-
         stats = self.stats()
         dropped = lost(stats)
         if dropped <= self._reported:
@@ -167,6 +182,20 @@ class Lifecycle:
         line = exit_line(stats, explain=not any(member.has_said_why for member in self._members))
         if line:
             diagnostics.note(line)
+
+
+def _remember_interrupt() -> None:
+    """
+    See to it that a program that ended by Ctrl-C still dies of SIGINT.
+
+    CPython notes that the main program was left by a KeyboardInterrupt, and
+    forgets it when anything is compiled from text meanwhile: a named tuple in
+    a module that is imported at exit is enough. This makes the same note again.
+    """
+    try:
+        exec("raise KeyboardInterrupt")  # noqa: S102  # our own three words
+    except KeyboardInterrupt:
+        return
 
 
 class _Provider:
@@ -179,6 +208,7 @@ class _Provider:
     """
 
     has_said_why = False
+    when_started: Callable[[], None] | None = None
 
     def __init__(self, provider: Any) -> None:
         self._provider = provider
@@ -201,8 +231,6 @@ class _Provider:
 
     def stats(self) -> Snapshot:
         """Return nothing: these are no spans."""
-        from tellwhy.delivery.stats import empty
-
         return empty()
 
     def after_fork_in_child(self) -> None:
@@ -210,6 +238,8 @@ class _Provider:
         self._pid = 0
 
     def _start(self) -> None:
+        import threading
+
         self._pid = os.getpid()
         self._go, self._done = threading.Lock(), threading.Lock()
         self._go.acquire()

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 MAX_REQUEST_SIZE: Final = 3_500_000
 CONTENT_TYPES: Final = {"http/protobuf": "application/x-protobuf", "http/json": "application/json"}
 _ENCODINGS: Final = {"none": None, "gzip": "gzip", "deflate": "deflate"}
-_SUSPICIOUS_TIMEOUT: Final = 0.1  # seconds
 _OURS: Final = frozenset(("content-type", "content-length", "content-encoding", "transfer-encoding", "host"))
 
 
@@ -44,7 +43,8 @@ class Options:
             "client_certificate_file": arguments["client_certificate_file"]
             or _of_traces(settings, "client_certificate"),
         }
-        self.headers = self._all_headers({**_of_traces(settings, "headers"), **(arguments["headers"] or {})})
+        general, own = settings.exporter_otlp_headers, settings.exporter_otlp_traces_headers
+        self.headers = self._all_headers({**general, **own, **(arguments["headers"] or {})})
 
     def _all_headers(self, given: Mapping[str, str]) -> dict[str, str]:
         from opentelemetry.version import __version__ as api_version
@@ -95,8 +95,6 @@ def _timeout(argument: float | None, settings: Settings) -> float:
     timeout = _of_traces(settings, "timeout") / 1000 if argument is None else float(argument)
     if not timeout > 0:
         raise ConfigurationError(f"timeout={argument!r}: expected a number of seconds above 0")
-    if timeout < _SUSPICIOUS_TIMEOUT:
-        diagnostics.warn(f"the export timeout is {timeout * 1000:g} ms; OTEL_EXPORTER_OTLP_TIMEOUT is in milliseconds")
     return timeout
 
 

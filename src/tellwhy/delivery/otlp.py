@@ -200,23 +200,30 @@ class OTLPSpanExporter:
     # --------------------------------------------------------------------- inside
 
     def _load(self) -> None:
-        """Import what sending needs: on the worker's thread, when the first batch is there."""
+        """Import what sending needs: on the worker's thread, when the first batch is there, and all at once."""
         if self._transport is not None:
             return
+        options = self._options
         with fork.importing():
-            if self._options.protocol == "http/json":
+            import zlib  # noqa: F401  # so that it is loaded
+            from email import utils  # noqa: F401
+
+            if options.endpoint.scheme == "https" or not options.endpoint.host.isascii():
+                "host".encode("idna")  # a codec is a module too
+
+            from tellwhy.delivery import explain  # noqa: F401
+            from tellwhy.delivery.transport import Transport
+
+            if options.protocol == "http/json":
                 from tellwhy.delivery import encoder_json as codec
             else:
                 from tellwhy.delivery import encoder as codec  # type: ignore[no-redef]
             self._codec = codec
-            options = self._options
             if self._session is not None:
                 from tellwhy.delivery.session import SessionTransport
 
                 self._transport = SessionTransport(options.endpoint, self._session, options.certificates)
             else:
-                from tellwhy.delivery.transport import Transport
-
                 self._transport = Transport(options.endpoint, **options.certificates)
 
     def _connect(self, attempt: Attempt, deadline: float) -> bool:

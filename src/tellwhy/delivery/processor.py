@@ -20,6 +20,7 @@ from tellwhy.delivery.stats import AFTER_SHUTDOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Final
 
     from opentelemetry.context import Context
@@ -107,7 +108,8 @@ class BatchSpanProcessor:
             # A span of our engine makes its context only when asked for it; the flags are at hand.
             flags = getattr(span, "_flags", None)
             if flags is None:
-                flags = span.context.trace_flags  # type: ignore[union-attr]  # without a context: a fault, told of once
+                context: Any = span.get_span_context()  # None in a span made by hand: a fault, told of once
+                flags = context.trace_flags
             if flags & 1:
                 queue = self._queue
                 queue.append(span)
@@ -136,18 +138,15 @@ class BatchSpanProcessor:
             return False
         return self._courier.flush(monotonic() + (_DEFAULT_FLUSH if timeout_millis is None else timeout_millis) / 1000)
 
-    def shutdown(self, timeout_millis: float | None = None) -> None:
-        """
-        Deliver what can be delivered within the exit budget, count the rest, release everything.
+    def shutdown(self) -> None:
+        """Deliver what can be delivered within the exit budget, count the rest, release everything."""
+        self.shutdown_within(self._leaving.remaining() if self._leaving else self._exit_budget)
 
-        Args:
-
-            timeout_millis: The longest wait; the exit budget by default.
-        """
+    def shutdown_within(self, seconds: float) -> None:
+        """Shut down as ``shutdown()`` does, but for no longer than this."""
         if self._is_shut_down:
             return
-        budget = self._exit_budget if timeout_millis is None else timeout_millis / 1000
-        deadline = monotonic() + (self._leaving.remaining() if self._leaving else budget)
+        deadline = monotonic() + seconds
         self._courier.flush(deadline)
         self._is_shut_down = True
         self._queue.leave()
@@ -174,6 +173,15 @@ class BatchSpanProcessor:
     def stats(self) -> Snapshot:
         """Return what became of the spans so far; see ``tellwhy.delivery.stats``."""
         return self._queue.snapshot()
+
+    @property
+    def when_started(self) -> Callable[[], None] | None:
+        """What is called in each process once its first span has ended."""
+        return self._courier.worker.when_started
+
+    @when_started.setter
+    def when_started(self, callback: Callable[[], None] | None) -> None:
+        self._courier.worker.when_started = callback
 
     @property
     def has_said_why(self) -> bool:

@@ -116,7 +116,6 @@ class SpanQueue(Spans):
                 self.drop(reason, number)
             if attempt.error is not None:
                 self.failures += 1
-                self.last_error = attempt.error
             self.extendleft(reversed(attempt.left))
             self._drop_oldest()
 

@@ -5,6 +5,17 @@ from __future__ import annotations
 
 from contextvars import copy_context
 
+# Imported here, where the program's own thread loads us: an import that the
+# worker begins may be cut in two by a fork.
+from opentelemetry.context import (
+    _SUPPRESS_HTTP_INSTRUMENTATION_KEY,
+    _SUPPRESS_INSTRUMENTATION_KEY,
+    attach,
+    set_value,
+)
+
+from tellwhy.engine import active
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,15 +27,6 @@ def untraced(function: Callable[[], object]) -> None:
 
 
 def _suppressed(function: Callable[[], object]) -> None:
-    from opentelemetry.context import (
-        _SUPPRESS_HTTP_INSTRUMENTATION_KEY,
-        _SUPPRESS_INSTRUMENTATION_KEY,
-        attach,
-        set_value,
-    )
-
-    from tellwhy.engine import active
-
     active.suppress.set(True)
     context = set_value(_SUPPRESS_INSTRUMENTATION_KEY, True)
     # Never detached: the copied context ends with the call.

@@ -167,7 +167,10 @@ class Transport:
 
     def _dial(self, address: tuple[str, int], *_: object) -> socket.socket:
         error: OSError | None = None
-        for family, kind, protocol, _name, place in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+        host, port = address
+        # As bytes: for text, Python loads the IDNA codec and its tables, megabytes for a name that is ASCII.
+        name = host.encode() if host.isascii() else host
+        for family, kind, protocol, _name, place in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM):
             found = socket.socket(family, kind, protocol)
             try:
                 found.settimeout(self._left())

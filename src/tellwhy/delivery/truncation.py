@@ -48,7 +48,7 @@ def truncate(span: SpanFields, max_bytes: int, encode: Callable[[SpanFields], by
             excess = len(encoded) - max_bytes
             if excess <= 0:
                 return encoded
-            if not shorten(span, excess):
+            if not shorten(span, excess, len(encoded)):
                 break
             encoded = encode(span)
     return encoded
@@ -66,10 +66,13 @@ def _values(span: SpanFields) -> Iterator[tuple[int, Any, Callable[[Any], None]]
         yield _size(event.name), event.name, partial(setattr, event, "name")
 
 
-def _shorten_values(span: SpanFields, excess: int) -> bool:
-    """Cut the largest values by so many bytes; False if there is nothing left to cut."""
-    before = excess
-    for size, value, replace in sorted(_values(span), key=lambda one: -one[0]):
+def _shorten_values(span: SpanFields, excess: int, encoded: int) -> bool:
+    """Cut the largest values by so many encoded bytes; False if there is nothing left to cut."""
+    values = sorted(_values(span), key=lambda one: -one[0])
+    # Base64 and JSON's escapes make more bytes of a value than it has.
+    swelling = max(1.0, encoded / (1 + sum(size for size, _, _ in values)))
+    excess = before = int(excess / swelling) + 1
+    for size, value, replace in values:
         if excess <= 0 or size <= _SHORTEST:
             break
         shorter = _cut(value, excess) if isinstance(value, (str, bytes)) else _NOTE
@@ -78,7 +81,7 @@ def _shorten_values(span: SpanFields, excess: int) -> bool:
     return excess < before
 
 
-def _drop_events_and_links(span: SpanFields, _excess: int) -> bool:
+def _drop_events_and_links(span: SpanFields, *_: int) -> bool:
     events, links = (len(span.events) + 1) // 2, (len(span.links) + 1) // 2
     del span.events[:events], span.links[:links]
     span.dropped_events += events
@@ -86,7 +89,7 @@ def _drop_events_and_links(span: SpanFields, _excess: int) -> bool:
     return bool(events or links)
 
 
-def _drop_attributes(span: SpanFields, _excess: int) -> bool:
+def _drop_attributes(span: SpanFields, *_: int) -> bool:
     keys = [key for key in span.attributes if key != MARK]
     dropped = keys[: (len(keys) + 1) // 2]
     for key in dropped:

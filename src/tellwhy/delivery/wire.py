@@ -59,6 +59,13 @@ def delimited(tag: bytes, payload: bytes) -> bytes:
 
 def any_value(value: Any, depth: int = 0) -> bytes:
     """Return the body of an ``AnyValue``; empty for None."""
+    try:
+        return _any_value(value, depth)
+    except Exception:  # a container of the program's own that cannot be walked through
+        return delimited(b"\x0a", utf8(_text(value)))
+
+
+def _any_value(value: Any, depth: int) -> bytes:
     if value is None:
         return b""
     if isinstance(value, bool):

@@ -25,6 +25,7 @@ class Worker:
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work
+        self.when_started: Callable[[], None] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -67,6 +68,8 @@ class Worker:
             self._bell.acquire()
             self.is_running = True
             threading.Thread(target=self._run, name="tellwhy-delivery", daemon=True).start()
+            if self.when_started is not None:
+                self.when_started()
             return True
         except RuntimeError as error:  # exhausted, or the interpreter is shutting down
             self.is_running = False

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 
 from tellwhy.engine.samplers import plan_of
+from tellwhy.engine.values import clean_attributes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from tellwhy.engine.samplers import Decider
+    from tellwhy.engine.values import Attributes
 
 _NO_LIMIT = sys.maxsize
 
@@ -31,7 +33,8 @@ class LeanResource:
     __slots__ = ("_sdk", "attributes", "schema_url")
 
     def __init__(self, attributes: Mapping[str, Any], schema_url: str = "") -> None:
-        self.attributes = dict(attributes)
+        self.attributes: Attributes = {}
+        clean_attributes(attributes, None, self.attributes)
         self.schema_url = schema_url
         self._sdk: Resource | None = None
 

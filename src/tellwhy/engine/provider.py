@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import weakref
 
 from opentelemetry.trace import NoOpTracer
@@ -65,6 +66,7 @@ class TracerProvider(ApiTracerProvider):
     """Returns, in a forked child, the resource attributes that differ there; None for none."""
 
     _disabled = False
+    _generated_instance_id: str | None = None
     _atexit_handler: Any = None
     _tracer_configurator: Any = None
     _metrics: Any = None  # what the SDK counts spans with, if it is asked to
@@ -88,6 +90,7 @@ class TracerProvider(ApiTracerProvider):
         self._build(sampler or from_environment(), resource, span_limits or SpanLimits(), id_generator)
         if active_span_processor:
             connect_foreign(self._core, active_span_processor)
+        self._generated_instance_id = _generated_instance_id()
         self._disabled = _is_true("OTEL_SDK_DISABLED")
         if _is_true("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"):
             self._metrics = metered.metrics(meter_provider)
@@ -263,7 +266,7 @@ class TracerProvider(ApiTracerProvider):
     # -- inner work -------------------------------------------------------------
 
     def _make_tracer(self, name: Any, version: Any, schema_url: Any, attributes: Any) -> Tracer:
-        if not name:
+        if not isinstance(name, str) or not name:
             diagnostics.warn("get_tracer() without a name; the scope of its spans is empty", key="get_tracer")
         scope = Scope(_text(name), _text(version), _text(schema_url), attributes)
         tracer = self._tracer_class(scope)(self._core, scope)
@@ -298,7 +301,8 @@ class TracerProvider(ApiTracerProvider):
         core = self._core
         try:
             if not isinstance(core.resource, LeanResource):
-                core.resource = _resource_of_this_process(core.resource)
+                core.resource = _resource_of_this_process(core.resource, self._generated_instance_id)
+                self._generated_instance_id = _generated_instance_id()
             if self.after_fork is not None:
                 self.reconfigure(resource_attributes={**core.resource.attributes, **self.after_fork()})
         except Exception as error:  # the parent's resource is the best there is
@@ -307,10 +311,10 @@ class TracerProvider(ApiTracerProvider):
 
 def _key_of(attributes: Any) -> str | None:
     """Return what tells two scopes' attributes apart; None for none."""
-    if not attributes:
+    if attributes is None:
         return None
     try:
-        return repr(sorted(attributes.items()))
+        return repr(sorted(attributes.items())) if attributes else None
     except Exception:
         return repr(type(attributes))
 
@@ -336,21 +340,30 @@ def _call_in_forked_children(provider: TracerProvider) -> None:
     os.register_at_fork(after_in_child=after_in_child)
 
 
-def _resource_of_this_process(resource: Resource) -> Resource:
+def _generated_instance_id() -> str | None:
+    """Return the ``service.instance.id`` that the SDK made for this process; None if it made none."""
+    generated: str | None = getattr(sys.modules.get("opentelemetry.sdk.resources"), "_service_instance_id", None)
+    return generated
+
+
+def _resource_of_this_process(resource: Resource, generated: str | None) -> Resource:
     """
     Return the resource with the attributes that the SDK detects anew in a forked child.
 
-    As the SDK does, save that a ``service.instance.id`` that the program set
-    itself stays: the SDK replaces that too.
+    As the SDK does, with two exceptions. A ``service.instance.id`` that the
+    program set itself stays. And the detectors are asked one after the other on
+    this thread: the SDK starts threads while the fork is still going on, which
+    can wait for ever for a lock of ``concurrent.futures``.
     """
     from opentelemetry.sdk import resources
 
-    generated = resources._service_instance_id
-    detected = resources._get_process_dependent_resource()
     mine = resource.attributes.get("service.instance.id")
+    for detector in getattr(resources, "_build_resource_detectors", tuple)():
+        if detector.is_process_dependent():
+            resource = resource.merge(detector.detect())
     if mine in (None, generated):
-        return resource.merge(detected)
-    return resource.merge(detected).merge(resources.Resource({"service.instance.id": mine}))
+        return resource
+    return resource.merge(resources.Resource({"service.instance.id": mine}))
 
 
 def _become_the_sdks(sdk: ModuleType) -> None:

@@ -76,7 +76,7 @@ def bounded(attributes: Any, most: int, limit: int | None) -> tuple[Attributes, 
 
         The attributes, and how many were dropped.
     """
-    if not attributes:
+    if attributes is None:
         return {}, 0
     kept: Attributes = {}
     dropped = clean_attributes(attributes, limit, kept)

@@ -222,7 +222,7 @@ class Span(ApiSpan):
         from tellwhy.engine.exceptions import exception_attributes
 
         recorded = exception_attributes(exception, escaped)
-        if attributes:
+        if attributes is not None:
             try:
                 recorded.update(attributes)
             except Exception as error:
@@ -400,7 +400,7 @@ class Span(ApiSpan):
         if self._end is not None:
             return _too_late("set_attribute")
         core = self._core
-        if core.max_attributes == 0 or not key or not isinstance(key, str):
+        if core.max_attributes == 0 or not isinstance(key, str) or not key:
             if core.max_attributes:
                 complain(key, "a key must be a string that is not empty")
             return self._count_dropped(0, 1)
@@ -495,8 +495,8 @@ def given_time(value: Any, anchor: int, argument: str) -> int:
 
 
 def _usable_description(status: StatusCode, description: Any) -> str | None:
-    if not description or (isinstance(description, str) and status is StatusCode.ERROR):
-        return description  # type: ignore[no-any-return]
+    if description is None or (isinstance(description, str) and (status is StatusCode.ERROR or not description)):
+        return description
     diagnostics.warn("a status description must be a str and go with StatusCode.ERROR; ignored", key="description")
     return None
 

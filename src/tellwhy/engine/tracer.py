@@ -20,7 +20,7 @@ from tellwhy.engine.ids import RandomIdGenerator, made_span_id, made_trace_id, r
 from tellwhy.engine.records import recorded_links
 from tellwhy.engine.samplers import DROP, RECORD, SAMPLE
 from tellwhy.engine.span import UNSET, Span, Unrecorded, given_time, processor_name
-from tellwhy.engine.values import clean_attributes
+from tellwhy.engine.values import clean_attributes, plain_copy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
     from tellwhy.engine.core import Core
     from tellwhy.engine.scope import Scope
-    from tellwhy.engine.values import Attributes
 
 _new = object.__new__
 _NoneType = type(None)
+_NO_LINKS = ()
 _INTERNAL = SpanKind.INTERNAL
 _SAMPLED = 1  # the bit of the trace flags
 _RANDOM = 2
@@ -106,7 +106,11 @@ class Tracer(ApiTracer):
     ) -> Span | Unrecorded | NonRecordingSpan:
         """Start a span, a child of the one in ``context`` (by default the current one); it is not made current."""
         core = self._core
-        parent: Any = (get_context() if context is None else context).get(SPAN_KEY)
+        try:
+            parent: Any = (get_context() if context is None else context).get(SPAN_KEY)
+        except Exception:
+            parent = _current_parent(context)
+            context = None
         origin: int | SpanContext | None
         ours = type(parent)
         if ours is Span or ours is Unrecorded:
@@ -126,7 +130,7 @@ class Tracer(ApiTracer):
             if type(origin) is int:
                 origin = parent.get_span_context()  # the sampler may give the child another trace state
             decision, attributes, state = _ask(
-                decision, (context, trace_id, name, kind, attributes, links or ()), state, flags
+                decision, (context, trace_id, name, kind, attributes, links), state, flags
             )
         span_id = (random_bits(64) or 1) if core.ids is None else made_span_id(core.ids)
 
@@ -160,15 +164,19 @@ class Tracer(ApiTracer):
         span._end = None
         span._record_exception = record_exception
         span._set_status_on_exception = set_status_on_exception
-        kept: Attributes = {}
-        span._attributes = kept
-        if attributes:
-            dropped = clean_attributes(attributes, core.max_value_length, kept)
-            if dropped:
-                span._count_dropped(0, dropped)
+        if attributes is None:
+            span._attributes = {}
+        else:
+            kept = plain_copy(attributes) if core.max_value_length is None else None
+            if kept is None:
+                kept = {}
+                dropped = clean_attributes(attributes, core.max_value_length, kept)
+                if dropped:
+                    span._count_dropped(0, dropped)
+            span._attributes = kept
             if len(kept) > core.max_attributes:
                 span._drop_oldest_attributes()
-        if links:
+        if links is not None and links is not _NO_LINKS:
             span._links = recorded_links(links, core.max_link_attributes, core.max_attribute_length)
             span._drop_oldest_links()
         if ours is Span:
@@ -239,6 +247,14 @@ class DisabledTracer(Tracer):
         """Return None: nobody will see a span."""
 
 
+def _current_parent(context: object) -> Any:
+    """Return the current span, where the program has given something as context that is none."""
+    diagnostics.warn(
+        f"context of type {type(context).__name__}, expected a Context; using the current one", key="context"
+    )
+    return get_context().get(SPAN_KEY)
+
+
 def _of_foreign_parent(core: Core, parent: Any) -> tuple[int, int, Any, SpanContext | None, Any]:
     """Return trace id, flags, trace state, origin and decider for a parent that is not a span of ours."""
     context: Any = None
@@ -259,9 +275,9 @@ def _of_foreign_parent(core: Core, parent: Any) -> tuple[int, int, Any, SpanCont
 
 def _ask(decider: Any, question: tuple[Any, ...], state: Any, flags: int) -> tuple[int, Any, Any]:
     """Ask a sampler that is no constant; returns decision, attributes and trace state."""
-    attributes = question[4]
+    *about, attributes, links = question
     try:
-        result = decider(*question)
+        result = decider(*about, attributes, links or ())
         if isinstance(result, int):
             return result, attributes, state
         decision = SAMPLE if result.decision.is_sampled() else RECORD if result.decision.is_recording() else DROP

@@ -51,13 +51,24 @@ def clean_value(value: Any, limit: int | None) -> Any:
         raise Unusable(type(value).__name__) from error
 
 
+def plain_copy(attributes: Any) -> Attributes | None:
+    """Return a copy of a dict that needs no cleaning, which is nearly every one; None for any other thing."""
+    if type(attributes) is not dict:
+        return None
+    copied = attributes.copy()
+    for key, value in copied.items():
+        if type(value) not in PLAIN or type(key) is not str or not key:
+            return None
+    return copied
+
+
 def clean_attributes(attributes: Any, limit: int | None, into: Attributes) -> int:
     """
     Put cleaned attributes into a dict, later keys last, and return how many were dropped.
 
     Args:
 
-        attributes: A mapping of the user's; None or anything empty means none.
+        attributes: A mapping of the user's, or None.
 
         limit: The most characters a string may have; None for no limit.
 
@@ -67,7 +78,7 @@ def clean_attributes(attributes: Any, limit: int | None, into: Attributes) -> in
         items = attributes.items()
         count = len(attributes)
     except Exception:
-        if attributes:
+        if attributes is not None:
             diagnostics.warn(
                 f"attributes given as {type(attributes).__name__}, expected a mapping; ignored",
                 key="attributes-not-a-mapping",
@@ -96,7 +107,11 @@ def usable_key(key: object) -> str:
 
 def complain(key: object, problem: str) -> None:
     """Tell once per key that an attribute was lost."""
-    diagnostics.warn(f"attribute {key!r}: {problem}; left out and counted", key=f"attribute:{key!r:.100}")
+    try:
+        told = f"{key!r:.80}"
+    except Exception:
+        told = f"<{type(key).__name__}>"
+    diagnostics.warn(f"attribute {told}: {problem}; left out and counted", key=f"attribute:{told}")
 
 
 def _put(into: Attributes, key: object, value: object, limit: int | None) -> None:
@@ -107,7 +122,7 @@ def _put(into: Attributes, key: object, value: object, limit: int | None) -> Non
             return
         cleaned = _clean(value, limit)
     except Exception:
-        complain("?" if not isinstance(key, str) else key, f"a value of type {type(value).__name__} cannot be recorded")
+        complain(key, f"a value of type {type(value).__name__} cannot be recorded")
         return
     into[name] = cleaned
 

@@ -3,9 +3,9 @@
 How does every log record get the ids of its span, whatever sets logging up, and when?
 
 Every record passes ``logging.Filterer.filter`` before anything is done with it:
-once at its logger, in the thread that wrote it, and again at each handler. That
-one method of the standard library's base class is where the ids are put in.
-It is not the record factory, for three reasons:
+once at its logger, in the thread that logs, and again at each handler. That one
+method of the standard library's base class is where the ids are put in. It is
+not the record factory, for three reasons:
 
 * The order does not matter. ``basicConfig``, ``dictConfig``, gunicorn, celery
   and ``setLogRecordFactory`` change handlers, loggers and the factory, before
@@ -37,16 +37,15 @@ if TYPE_CHECKING:
     Mode = Literal["fields", "text", "json", "off"]
 
 _FILTER_RETURNS_RECORD: Final = sys.version_info >= (3, 12)
-_NOT_INSTALLED: Final = -1
 
-_bare_size = _NOT_INSTALLED
-"""How many attributes a record has to which nobody has added any."""
 _mode: Mode = "off"
 _json: JsonFormatter
+_logging: Any = None
+"""The module, once installed: the program may never import it."""
 _originals: dict[str, Any] = {}
-"""What stood where our two functions stand; kept for those who still hold one of ours."""
+"""What stood where our functions stand; kept for those who still hold one of ours."""
 _in_place: set[str] = set()
-"""Which of the two are, or may be underneath what others have put there since."""
+"""Which of them are, or may be underneath what others have put there since."""
 _shortcut = False
 """Whether an empty list of filters may be passed over: not if another library has wrapped the method."""
 
@@ -77,7 +76,7 @@ def install(mode: Mode = "fields", service_name: str = "") -> Callable[[], None]
 
         ValueError: The mode is none of the four.
     """
-    global _bare_size, _mode, _json
+    global _mode, _json, _logging, _shortcut
     if mode not in ("fields", "text", "json", "off"):
         raise ValueError(f"mode={mode!r}: expected fields, text, json or off")
     if mode == "off":
@@ -90,32 +89,25 @@ def install(mode: Mode = "fields", service_name: str = "") -> Callable[[], None]
 
         _json = JsonFormatter()
     ids.name_service(service_name)
-    _hook_filter(logging)
+    _logging = logging
+    _replace(logging.Filterer, "filter", _filter)
+    _shortcut = getattr(_originals["filter"], "__globals__", None) is vars(logging)
     if mode == "fields":
         _restore(logging.Handler, "format", _format)
     else:
         _replace(logging.Handler, "format", _format)
-    _bare_size = len(vars(logging.LogRecord("", 0, "", 0, "", (), None)))
     _mode = mode
     return uninstall
 
 
 def uninstall() -> None:
     """Undo `install`; what others have wrapped around our functions stays, and ours pass through."""
-    global _bare_size, _mode
-    _bare_size = _NOT_INSTALLED
+    global _mode
     _mode = "off"
-    logging: Any = sys.modules.get("logging")
-    if logging is not None:
-        _restore(logging.Filterer, "filter", _filter)
-        _restore(logging.Handler, "format", _format)
+    if _logging is not None:
+        _restore(_logging.Filterer, "filter", _filter)
+        _restore(_logging.Handler, "format", _format)
     ids.name_service("")  # also lets the latest span go
-
-
-def _hook_filter(logging: Any) -> None:
-    global _shortcut
-    _replace(logging.Filterer, "filter", _filter)
-    _shortcut = getattr(_originals["filter"], "__globals__", None) is vars(logging)
 
 
 def _replace(owner: Any, name: str, ours: Callable[..., Any]) -> None:
@@ -132,14 +124,26 @@ def _restore(owner: Any, name: str, ours: Callable[..., Any]) -> None:
         _in_place.discard(name)
 
 
-def _filter(self: logging.Filterer, record: logging.LogRecord) -> Any:
+def _filter(self: logging.Filterer, record: Any) -> Any:
     """Add the ids to a record that has none, then do as `logging.Filterer.filter` does."""
     try:
-        attributes = record.__dict__
-        if len(attributes) == _bare_size:
-            attributes |= ids.current()
-        elif "trace_flags" not in attributes:  # the one name that OpenTelemetry's own factory does not set
-            _add_missing(attributes)
+        if hasattr(record, "otelTraceID"):
+            if not hasattr(record, "trace_flags"):  # from OpenTelemetry's own record factory
+                _add_missing(record)
+        elif hasattr(record, "trace_id") or hasattr(record, "span_id"):
+            _add_missing(record)
+        elif _mode != "off":
+            # One by one, since that is the fastest: whoever asks for a record's
+            # __dict__ this early makes every later use of its attributes slower.
+            (
+                record.trace_id,
+                record.span_id,
+                record.trace_flags,
+                record.otelTraceID,
+                record.otelSpanID,
+                record.otelTraceSampled,
+                record.otelServiceName,
+            ) = ids.current()
     except Exception as error:
         diagnostics.fault("logs: adding ids to a record", error)
     if self.filters or not _shortcut:
@@ -147,16 +151,11 @@ def _filter(self: logging.Filterer, record: logging.LogRecord) -> Any:
     return record if _FILTER_RETURNS_RECORD else True
 
 
-def _add_missing(attributes: dict[str, Any]) -> None:
-    """Add the ids to a record that has more than the standard attributes; what is there stays."""
-    if _bare_size == _NOT_INSTALLED:
-        return
-    fields = ids.current()
-    if attributes.keys().isdisjoint(fields):
-        attributes |= fields
-    else:
-        for name, value in fields.items():
-            attributes.setdefault(name, value)
+def _add_missing(record: Any) -> None:
+    """Add the ids to a record that has some; what is there stays."""
+    if _mode != "off":
+        for name, value in zip(ids.FIELDS, ids.current(), strict=True):
+            record.__dict__.setdefault(name, value)
 
 
 def _format(self: logging.Handler, record: logging.LogRecord) -> Any:
@@ -180,13 +179,13 @@ def _format(self: logging.Handler, record: logging.LogRecord) -> Any:
 
 
 def _is_stream(handler: logging.Handler) -> bool:
-    return isinstance(handler, sys.modules["logging"].StreamHandler)
+    return isinstance(handler, _logging.StreamHandler)
 
 
 def _writes_plain_lines(handler: logging.Handler) -> bool:
     # A formatter of a class of the program's own may hide things: what it returns is the message then.
     formatter = handler.formatter
-    return _is_stream(handler) and (formatter is None or type(formatter) is sys.modules["logging"].Formatter)
+    return _is_stream(handler) and (formatter is None or type(formatter) is _logging.Formatter)
 
 
 def _is_queue(handler: logging.Handler) -> bool:

@@ -23,7 +23,7 @@ _ATTRIBUTES: Final = frozenset(
     {
         *vars(logging.LogRecord("", 0, "", 0, "", (), None)),
         *("message", "asctime", "taskName"),
-        *ids.current(),
+        *ids.FIELDS,
     }
 )
 """What is no extra of the program: what every record has, and what is added on its way."""
@@ -85,9 +85,11 @@ class JsonFormatter(logging.Formatter):
         self._defaults = self._extras(defaults or {})
         self._encode = JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":")).encode
         self._service_name = service_name
+        self._levels: dict[int, tuple[str, tuple[str, int]]] = {}
         self._names: dict[str, str] = {}
         self._second = (-1, "")
-        self._latest_span: tuple[tuple[str, ...], str] = ((), "")
+        nothing = object()
+        self._latest: tuple[object, object, object, object, str] = (nothing, nothing, nothing, nothing, "")
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of JSON."""
@@ -109,22 +111,15 @@ class JsonFormatter(logging.Formatter):
 
     def _line(self, record: logging.LogRecord, message: str, exception: str, extras: Attributes) -> str:
         layout = self._layout
+        level, severity = self._level(record)
         line = layout.head % (
             self._timestamp(record.created),
-            self._name(record.levelname),
-            severity_number(record.levelno),
+            level,
+            severity,
             _quoted(message),
             self._name(record.name),
         )
-        attributes = record.__dict__
-        if "trace_id" not in attributes:  # made without us, or while correlation is off
-            attributes = ids.current()
-        span = tuple([_str(attributes.get(name)) for name in ids.NAMES])
-        if span[0]:
-            line += self._span(span)
-        service_name = _str(attributes.get("otelServiceName")) or self._service_name
-        if service_name:
-            line += "," + layout.service % self._name(service_name)
+        line += self._span_and_service(record.__dict__)
         more = [exception] if exception else []
         if extras:
             more.append(self._encode(extras)[1:-1])
@@ -132,8 +127,19 @@ class JsonFormatter(logging.Formatter):
             line += "," + layout.wrapped % ",".join(more)
         return f"{{{line}}}"
 
+    def _level(self, record: logging.LogRecord) -> tuple[str, int]:
+        """Return the level's name in JSON, and OpenTelemetry's number for it."""
+        name, number = record.levelname, record.levelno
+        known = self._levels.get(number) if type(number) is int else None
+        if known is not None and known[0] is name:
+            return known[1]
+        level = _quoted(name), severity_number(number)
+        if type(number) is int and type(name) is str and len(self._levels) < _MAX_NAMES:
+            self._levels[number] = name, level
+        return level
+
     def _name(self, name: object) -> str:
-        """Return a name in JSON; those of levels and loggers come again and again."""
+        """Return a logger's name in JSON; the same come again and again."""
         name = _str(name)
         known = self._names.get(name)
         if known is None:
@@ -142,12 +148,29 @@ class JsonFormatter(logging.Formatter):
                 self._names[name] = known
         return known
 
-    def _span(self, span: tuple[str, ...]) -> str:
-        """Return the ids of a span in JSON; its records mostly come together."""
-        latest, piece = self._latest_span
-        if span != latest:
-            piece = "," + self._layout.span % tuple(map(_quoted, span))
-            self._latest_span = span, piece
+    def _span_and_service(self, attributes: Attributes) -> str:
+        """Return a record's ids and service name in JSON, each after a comma."""
+        if "trace_id" in attributes:
+            get = attributes.get
+            trace_id, span_id, trace_flags = attributes["trace_id"], get("span_id"), get("trace_flags")
+            service = get("otelServiceName")
+        else:  # made without us, or while correlation is off
+            trace_id, span_id, trace_flags, _, _, _, service = ids.current()
+        # By identity: the records of one span share the texts, and they mostly come together.
+        last = self._latest
+        if trace_id is last[0] and span_id is last[1] and trace_flags is last[2] and service is last[3]:
+            return last[4]
+        return self._joined(trace_id, span_id, trace_flags, service)
+
+    def _joined(self, trace_id: object, span_id: object, trace_flags: object, service: object) -> str:
+        piece = ""
+        if _str(trace_id):
+            piece = "," + self._layout.span % (_quoted(trace_id), _quoted(_str(span_id)), _quoted(_str(trace_flags)))
+        service_name = _str(service) or self._service_name
+        if service_name:
+            piece += "," + self._layout.service % _quoted(service_name)
+        if type(trace_id) is type(span_id) is type(trace_flags) is type(service) is str:  # what can change is not kept
+            self._latest = (trace_id, span_id, trace_flags, service, piece)
         return piece
 
     def _extras(self, attributes: Attributes) -> dict[str, Any]:
@@ -180,7 +203,10 @@ class JsonFormatter(logging.Formatter):
     def _timestamp(self, created: float) -> str:
         """Return RFC 3339 in UTC, with microseconds."""
         try:
-            second, micros = divmod(round(created * 1_000_000), 1_000_000)
+            second = int(created)
+            micros = round((created - second) * 1_000_000)
+            if not 0 <= micros < 1_000_000:  # rounded up, or before 1970
+                second, micros = divmod(round(created * 1_000_000), 1_000_000)
             known, prefix = self._second
             if second != known:
                 prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))

@@ -2,15 +2,14 @@
 """
 Which span is current, in the words of a log record?
 
-Asked for every record of the program, so the answer is one shared dict for each
-span, made when the first record asks for it. Nothing of OpenTelemetry is
-imported for it: while the program has not imported it, there is no span.
+Asked for every record of the program, so the answer is one tuple for each span,
+made when the first record asks for it. Nothing of OpenTelemetry is imported for
+it: while the program has not imported it, there is no span.
 """
 
 from __future__ import annotations
 
 import sys
-from contextvars import ContextVar
 
 from tellwhy import diagnostics
 
@@ -21,15 +20,18 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import SpanContext
 
-    Fields = dict[str, str | bool]
+    Ids = tuple[str, str, str, str, str, bool, str]
 
 NAMES: Final = ("trace_id", "span_id", "trace_flags")
 """The names that OpenTelemetry asks for in logs that are not OTLP (specification: logging_trace_context)."""
 
+FIELDS: Final = (*NAMES, "otelTraceID", "otelSpanID", "otelTraceSampled", "otelServiceName")
+"""What a record gets, in the order of `current`; the latter as opentelemetry-instrumentation-logging names them."""
+
 _TWO_HEX: Final = tuple(f"{flags:02x}" for flags in range(256))
 
-_outside: Fields
-_latest: tuple[object, Fields]
+_outside: Ids
+_latest: tuple[object, Ids]
 _span_key = ""
 
 
@@ -37,20 +39,12 @@ def name_service(name: str) -> None:
     """Set what ``otelServiceName`` says from now on; "" if it is not known."""
     global _outside, _latest
     # "0" and False are what opentelemetry-instrumentation-logging writes outside a span.
-    _outside = {
-        "trace_id": "",
-        "span_id": "",
-        "trace_flags": "",
-        "otelTraceID": "0",
-        "otelSpanID": "0",
-        "otelTraceSampled": False,
-        "otelServiceName": name,
-    }
+    _outside = ("", "", "", "0", "0", False, name)
     _latest = (None, _outside)
 
 
-def current() -> Fields:
-    """Return the fields of the current span, or the empty ones. The dict is shared: copy from it only."""
+def current() -> Ids:
+    """Return the values of `FIELDS` for the current span, or the empty ones."""
     span = _context().get(_span_key)
     if span is None:
         return _outside
@@ -58,19 +52,19 @@ def current() -> Fields:
     return latest[1] if span is latest[0] else _remember(span)
 
 
-def _remember(span: object) -> Fields:
+def _remember(span: object) -> Ids:
     """Keep the latest span only: its lines mostly come together, and more would keep more spans in memory."""
     global _latest
     try:
-        fields = _describe(span)
+        ids = _describe(span)
     except Exception as error:  # a span class of the program's own: its faults are not the line's
         diagnostics.fault("logs: reading the current span", error)
-        fields = _outside
-    _latest = (span, fields)
-    return fields
+        ids = _outside
+    _latest = (span, ids)
+    return ids
 
 
-def _describe(span: Any) -> Fields:
+def _describe(span: Any) -> Ids:
     context: SpanContext | None = span.get_span_context()
     if context is None:
         return _outside
@@ -80,15 +74,7 @@ def _describe(span: Any) -> Fields:
         return _outside
     trace_id = trace_number.to_bytes(16, "big").hex()
     span_id = span_number.to_bytes(8, "big").hex()
-    return {
-        "trace_id": trace_id,
-        "span_id": span_id,
-        "trace_flags": _TWO_HEX[flags & 0xFF],
-        "otelTraceID": trace_id,
-        "otelSpanID": span_id,
-        "otelTraceSampled": flags & 1 == 1,
-        "otelServiceName": _outside["otelServiceName"],
-    }
+    return (trace_id, span_id, _TWO_HEX[flags & 0xFF], trace_id, span_id, flags & 1 == 1, _outside[-1])
 
 
 def _context_if_imported() -> Any:
@@ -103,6 +89,8 @@ def _context_if_imported() -> Any:
     if runtime is None or key is None:  # private names, gone one day: the public way is slower
         _context = lambda: {_span_key: get_current_span()}  # noqa: E731
         return _context()
+    from contextvars import ContextVar  # here it is imported already
+
     # The ContextVar itself, where the context is kept in one: it saves two calls a record.
     variable = getattr(runtime, "_current_context", None)
     _span_key = key

@@ -22,11 +22,11 @@ class _Patcher:
         self.program = program
 
     def __call__(self, record: Any) -> None:
-        fields = ids.current()
         extra = record["extra"]
-        for name in ids.NAMES:
-            if name not in extra:
-                extra[name] = fields[name]
+        values = ids.current()
+        extra.setdefault("trace_id", values[0])
+        extra.setdefault("span_id", values[1])
+        extra.setdefault("trace_flags", values[2])
         if self.program is not None:
             self.program(record)
 

@@ -25,10 +25,15 @@ def add_trace_context(
     it is right in another thread too.
     """
     record = event_dict.get("_record")
-    fields = ids.current() if record is None else getattr(record, "__dict__", {})
-    trace_id = fields.get("trace_id")
-    if trace_id:
-        event_dict.setdefault("trace_id", trace_id)
-        event_dict.setdefault("span_id", fields.get("span_id"))
-        event_dict.setdefault("trace_flags", fields.get("trace_flags"))
+    values = ids.current() if record is None else _brought_by(record)
+    if values[0]:
+        event_dict.setdefault("trace_id", values[0])
+        event_dict.setdefault("span_id", values[1])
+        event_dict.setdefault("trace_flags", values[2])
     return event_dict
+
+
+def _brought_by(record: object) -> tuple[Any, ...]:
+    if hasattr(record, "trace_id"):
+        return tuple([getattr(record, name, "") for name in ids.NAMES])
+    return ids.current()

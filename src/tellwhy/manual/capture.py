@@ -12,10 +12,10 @@ the user's own function then raises Python's own TypeError.
 from __future__ import annotations
 
 from tellwhy import redaction
-from tellwhy.errors import DecorationError
 from tellwhy.manual import counts, values
-from tellwhy.manual.callables import function_of, innermost, qualified_name
-from tellwhy.manual.options import SpanAttr, UnknownNameError
+from tellwhy.manual.callables import function_of, innermost
+from tellwhy.manual.checks import arguments_for
+from tellwhy.manual.options import SpanAttr
 from tellwhy.manual.parameters import parameters_of
 
 TYPE_CHECKING = False
@@ -60,47 +60,6 @@ class Extraction:
         self.late = _late(parameters, computed, target)
         self.links = _call(parameters, options.links, target)
         self.when = _call(parameters, options.when, target)
-
-
-def check_names(target: Any, options: Options) -> None:
-    """Raise, at decoration, for a name in the options that no parameter of the function has."""
-    asking = [value for value in options.attributes.values() if callable(value)]
-    asking += [given for given in (options.links, options.when) if given is not None]
-    named = options.named()
-    if not (asking or named or options.exclude):
-        return
-    try:
-        names = parameters_of(target).names()
-    except (TypeError, ValueError):
-        raise DecorationError(
-            f"@traced on {qualified_name(target)}: it does not show its parameters, so none can be named"
-        ) from None
-    for keyword, wanted in (("capture", named), ("exclude", options.exclude)):
-        for name in wanted:
-            if name not in names:
-                raise UnknownNameError(_unknown(target, f"{keyword}=", name, names))
-    for given in asking:
-        _arguments_for(given, names, target)
-
-
-def _arguments_for(given: Any, names: list[str], target: Any) -> str:
-    """Return, as source, the parameters of the call that a user's callable asks for by its own."""
-    try:
-        asked = parameters_of(given)
-    except (TypeError, ValueError):
-        raise DecorationError(f"{given!r} does not show its parameters: write a lambda") from None
-    arguments = []
-    for position, name in enumerate([*asked.positional, *asked.keyword_only]):
-        if name in names:
-            arguments.append(name if position < asked.positional_only else f"{name}={name}")
-        elif name not in asked.defaults:
-            raise UnknownNameError(_unknown(target, f"{qualified_name(given)} asks for ", name, names))
-    return ", ".join(arguments)
-
-
-def _unknown(target: Any, where: str, name: str, names: list[str]) -> str:
-    has = ", ".join(names) or "none"
-    return f"@traced on {qualified_name(target)}: {where}{name!r}: there is no such parameter, only: {has}"
 
 
 def _captured(target: Any, parameters: Parameters, options: Options) -> dict[str, SpanAttr]:
@@ -191,7 +150,7 @@ def _late(parameters: Parameters, computed: Mapping[str, Any], target: Any) -> A
     lines, scope = ["__tellwhy_found = {}"], {}
     for index, (key, given) in enumerate(computed.items()):
         scope[f"__tellwhy_call_{index}"] = given
-        lines += _guarded(key, f"__tellwhy_call_{index}({_arguments_for(given, parameters.names(), target)})")
+        lines += _guarded(key, f"__tellwhy_call_{index}({arguments_for(given, parameters.names(), target)})")
     return _compile(parameters, [*lines, "return __tellwhy_found"], scope)
 
 
@@ -205,7 +164,7 @@ def _guarded(key: str, expression: str) -> list[str]:
 def _call(parameters: Parameters, given: Any, target: Any) -> Any:
     if given is None:
         return None
-    arguments = _arguments_for(given, parameters.names(), target)
+    arguments = arguments_for(given, parameters.names(), target)
     return _compile(parameters, [f"return __tellwhy_call({arguments})"], {"__tellwhy_call": given})
 
 

@@ -12,7 +12,7 @@ import sys
 
 from tellwhy import diagnostics
 from tellwhy.engine import active
-from tellwhy.manual import values
+from tellwhy.manual import entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-    from opentelemetry.trace import Span, SpanContext
+    from opentelemetry.trace import Span
 
     from tellwhy.manual.options import AttrValue
 
@@ -40,9 +40,7 @@ def annotate_root(attributes: Mapping[str, AttrValue | None] | None = None, /, *
     """Put attributes on this process's entry span, the one people filter on, from however deep below."""
     span = _recording_span()
     if span is not None:
-        from tellwhy.manual.lineage import local_root
-
-        _annotate(local_root(span), attributes, more)
+        _annotate(entry.local_root(span), attributes, more)
 
 
 def event(name: str, /, **attributes: AttrValue | None) -> None:
@@ -51,7 +49,7 @@ def event(name: str, /, **attributes: AttrValue | None) -> None:
     if span is None:
         return
     try:
-        span.add_event(name, values.cleaned(attributes))
+        span.add_event(name, entry.cleaned(attributes))
     except Exception as error:
         diagnostics.fault("tellwhy.event", error)
 
@@ -62,26 +60,24 @@ def fail(reason: BaseException | str, /) -> None:
     if span is None:
         return
     try:
-        from tellwhy.manual import outcome
-
         if isinstance(reason, BaseException):
-            outcome.failed(span, reason)
+            entry.failed(span, reason)
         else:
-            outcome.failed_because(span, reason)
+            entry.failed_because(span, reason)
     except Exception as error:
         diagnostics.fault("tellwhy.fail", error)
 
 
 def current_trace_id() -> str | None:
     """Return the current trace id as 32 hex digits, as backends show it; None outside of a trace."""
-    context = _current_context()
-    return None if context is None else f"{context.trace_id:032x}"
+    ids = _ids()
+    return None if ids is None else f"{ids[0]:032x}"
 
 
 def current_span_id() -> str | None:
     """Return the current span's id as 16 hex digits; None outside of a trace."""
-    context = _current_context()
-    return None if context is None else f"{context.span_id:016x}"
+    ids = _ids()
+    return None if ids is None else f"{ids[1]:016x}"
 
 
 class _Suppressed:
@@ -135,26 +131,23 @@ def _suppress_instrumentations() -> Any:
 
 
 def _recording_span() -> Span | None:
-    api: Any = sys.modules.get("opentelemetry.trace")
-    if api is None:
+    if "opentelemetry.trace" not in sys.modules:
         return None
     try:
-        span: Span = api.get_current_span()
-        return span if span.is_recording() else None
+        span: Any = entry.current_span()
+        return span if span is not None and span.is_recording() else None
     except Exception as error:  # an API that is just being imported, a span of somebody else's making
-        diagnostics.fault("tellwhy.current", error)
+        diagnostics.fault("the current span", error)
         return None
 
 
-def _current_context() -> SpanContext | None:
-    api: Any = sys.modules.get("opentelemetry.trace")
-    if api is None:
+def _ids() -> tuple[int, int] | None:
+    if "opentelemetry.trace" not in sys.modules:
         return None
     try:
-        context: SpanContext = api.get_current_span().get_span_context()
-        return context if context.is_valid else None
+        return entry.current_ids()
     except Exception as error:
-        diagnostics.fault("tellwhy.current", error)
+        diagnostics.fault("the current span", error)
         return None
 
 
@@ -165,6 +158,6 @@ def _annotate(
         return
     try:
         if span.is_recording():
-            span.set_attributes(values.cleaned(attributes, more))
+            span.set_attributes(entry.cleaned(attributes, more))
     except Exception as error:
         diagnostics.fault("tellwhy.annotate", error)

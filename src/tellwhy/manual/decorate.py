@@ -8,6 +8,8 @@ while the program is being written, with what to write instead.
 
 from __future__ import annotations
 
+from types import FunctionType
+
 from tellwhy import diagnostics
 from tellwhy.errors import DecorationError
 from tellwhy.manual.callables import qualified_name
@@ -46,13 +48,17 @@ def decorate(target: Any, options: Options) -> Any:
     if isinstance(target, property):
         return _property(target, options)
     _refuse(target)
-    registered = next((what for mark, what in _REGISTERED.items() if hasattr(target, mark)), None)
-    if registered is not None:
-        diagnostics.warn(
-            f"@traced stands above {registered}, {qualified_name(target)}: not traced; write @traced below it"
-        )
-        return target
+    if not isinstance(target, FunctionType):
+        for mark, what in _REGISTERED.items():
+            if hasattr(target, mark):
+                diagnostics.warn(f"@traced above {what}, {_name(target)}: not traced; write @traced below it")
+                return target
     return decorate_function(target, options)
+
+
+def _name(target: Any) -> str:
+    name = getattr(target, "name", None)
+    return name if isinstance(name, str) else qualified_name(target)
 
 
 def _property(target: property, options: Options) -> property:

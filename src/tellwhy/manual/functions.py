@@ -10,7 +10,7 @@ from tellwhy.errors import DecorationError
 from tellwhy.manual import counts
 from tellwhy.manual.callables import GENERATOR, flags_of, qualified_name
 from tellwhy.manual.calls import is_wrapper, wrapper_of
-from tellwhy.manual.capture import check_names
+from tellwhy.manual.checks import check_names
 from tellwhy.manual.site import Site
 
 TYPE_CHECKING = False

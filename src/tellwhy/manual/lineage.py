@@ -51,7 +51,7 @@ class Lineage:
 
 def follow(tracer: Tracer) -> None:
     """See to it that the spans of a tracer tell their lineage, if it is one of the SDK's."""
-    if type(tracer) is LeanTracer:  # whose spans tell it themselves
+    if isinstance(tracer, LeanTracer):  # whose spans tell it themselves
         return
     processors: Any = getattr(tracer, "span_processor", None)
     known = getattr(processors, "_span_processors", None)

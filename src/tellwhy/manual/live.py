@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from time import perf_counter_ns
 
+from opentelemetry.context import create_key
 from opentelemetry.context.context import Context
 
 from tellwhy import diagnostics
@@ -24,8 +25,9 @@ from tellwhy.manual import counts, lineage, outcome, taking, tracers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Final
 
+_SILENT_KEY: Final = create_key("tellwhy-silent")
 _new = object.__new__
 suppressed = active.suppress.get
 
@@ -114,6 +116,46 @@ class Scope:
         return short and not lineage.has_children(self.span)
 
 
+class Silent:
+    """An entry of a block that makes no span, known again by a mark in the context."""
+
+    __slots__ = ("_token",)
+
+    def __init__(self) -> None:
+        context = Context(get_context())
+        put(context, _SILENT_KEY, self)
+        self._token: Any = set_context(context)
+
+    def is_current(self) -> bool:
+        """Tell whether this is the latest such entry here."""
+        return get_context().get(_SILENT_KEY) is self
+
+    def done(self, _result: object) -> None:
+        """The block has ended."""
+        try:
+            reset_context(self._token)
+        except (ValueError, RuntimeError):
+            return  # left in another context than entered: the mark was never here
+
+    raised = done
+
+
+def current_span() -> Any:
+    """Return the current span; None if there is none."""
+    return get_context().get(SPAN_KEY)
+
+
+def current_ids() -> tuple[int, int] | None:
+    """Return trace id and span id of the current span; None if there is none."""
+    span: Any = get_context().get(SPAN_KEY)
+    if span is None:
+        return None
+    if type(span) is Span or type(span) is Unrecorded:
+        return span._trace_id, span._span_id
+    about = span.get_span_context()
+    return (about.trace_id, about.span_id) if about.is_valid else None
+
+
 def begin(site: Any, args: tuple[Any, ...], kwargs: dict[str, Any], enter: bool = True) -> Scope | None:
     """
     Start the span of a call, and make it current at once or not; None if this call makes no span.
@@ -188,7 +230,7 @@ def _short_cut(
         if site.start is not None:
             try:
                 kept.update(site.start(*args, **kwargs))
-            except Exception:  # noqa: S110 - they do not fit: the function will say so, in Python's words
+            except Exception:
                 pass
         if len(kept) > core.max_attributes:
             span._drop_oldest_attributes()

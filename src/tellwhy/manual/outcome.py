@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 UNPRINTABLE: Final = "<unprintable>"
 _MAX_MEMBERS: Final = 10  # types of an exception group that are listed
-_MARK: Final = "__tellwhy_trace__"
+_MAX_TOLD: Final = 256  # exceptions that are remembered as told
 _OUR_FOLDER: Final = __file__.rpartition("outcome")[0]
 
 # Cancellations of loops that may be loaded; an exception of a module that is not cannot have been raised.
@@ -43,6 +43,8 @@ _CANCELLATIONS: Final = (
     ("trio", "Cancelled"),
     ("gevent", "GreenletExit"),
 )
+
+_told: dict[tuple[int, int, str, int], None] = {}
 
 
 def record(span: Span, error: BaseException, expected: Any = (), *, record_exception: bool = True) -> None:
@@ -64,7 +66,7 @@ def failed(span: Span, error: BaseException, *, record_exception: bool = True) -
     span.set_attribute("error.type", name)
     if record_exception:
         attributes: dict[str, Any] = {"exception.type": name, "exception.message": message}
-        if _first_in_trace(error, span.get_span_context().trace_id):
+        if _first_in_trace(error, name, message, span.get_span_context().trace_id):
             attributes["exception.stacktrace"] = _stack(error)
             attributes |= _members(error)
         span.add_event("exception", attributes)
@@ -96,17 +98,17 @@ def _message(error: BaseException) -> str:
         return UNPRINTABLE
 
 
-def _first_in_trace(error: BaseException, trace_id: int) -> bool:
-    """Tell whether the exception is new to this trace, and mark it as seen there."""
-    try:
-        # Its own dictionary takes the mark where nothing else does: builtin exceptions
-        # have no weak references, those that are frozen dataclasses refuse setattr.
-        marks = error.__dict__
-        if marks.get(_MARK) == trace_id:
-            return False
-        marks[_MARK] = trace_id
-    except Exception:  # an exception that hides its dictionary is told in full each time
-        return True
+def _first_in_trace(error: BaseException, name: str, message: str, trace_id: int) -> bool:
+    """Tell whether the exception is new to this trace, and remember that it was seen there."""
+    # Not on the exception itself: what is put into its dictionary changes how it is
+    # pickled (psycopg2's then loses ``pgcode``). Nor is it kept alive: an id that is
+    # given again within one trace, to the same type with the same message, is told short.
+    key = (trace_id, id(error), name, hash(message))
+    if key in _told:
+        return False
+    if len(_told) >= _MAX_TOLD:
+        _told.clear()
+    _told[key] = None
     return True
 
 

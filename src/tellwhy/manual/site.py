@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from tellwhy.manual import values
 from tellwhy.manual.callables import code_attributes, short_name
 
 TYPE_CHECKING = False
@@ -61,6 +60,7 @@ class Site:
 
     def prepare(self, kind_of: Callable[[Any], Any]) -> None:
         """Compute what the traced calls need; two threads that arrive at once compute the same."""
+        from tellwhy.manual import values
         from tellwhy.manual.capture import Extraction
 
         given = {key: value for key, value in self.options.attributes.items() if not callable(value)}

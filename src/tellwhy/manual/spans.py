@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tellwhy.errors import DecorationError
-from tellwhy.manual import entry, values
+from tellwhy.manual import entry
 from tellwhy.manual.options import checked_expected, checked_kind
 
 TYPE_CHECKING = False
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from tellwhy.manual.live import Scope
     from tellwhy.manual.options import AttrValue, Expected, Kind
 
 
@@ -58,8 +57,9 @@ class SpanScope:
         self.new_trace = new_trace
         self.is_simple = not new_trace
         self.prepared = False
+        self.start = self._clean if attributes else None
         self._attributes = attributes
-        self._entries: list[Scope | None] = []
+        self._entries: list[Any] = []  # Scope, Silent or None for each time that it is entered now
 
     def prepare(self, kind_of: Callable[[Any], Any]) -> None:
         """Resolve the kind, which may be a word; asked for before the first span."""
@@ -68,24 +68,27 @@ class SpanScope:
 
     def _clean(self) -> dict[str, Any]:
         """Return the attributes; asked for only if the span is made."""
-        return values.cleaned(self._attributes)
+        return entry.cleaned(self._attributes)
 
     def __enter__(self) -> Span:
-        scope = None if entry.off() else entry.begin(self, (), {})
-        self._entries.append(scope)
+        off = entry.off()
+        scope: Any = None if off else entry.begin(self, (), {})
         opened: Span = _NO_SPAN if scope is None else scope.span
+        if scope is None and self._entries and not off:
+            scope = entry.Silent()
+        self._entries.append(scope)
         return opened
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        scope = self._mine()
-        if scope is None:
+        mine = self._take_mine()
+        if mine is None:
             return
         if error is None:
-            scope.done(None)
+            mine.done(None)
         else:
-            scope.raised(error)
+            mine.raised(error)
 
     async def __aenter__(self) -> Span:
         return self.__enter__()
@@ -98,15 +101,20 @@ class SpanScope:
     def __call__(self, *_: object, **__: object) -> NoReturn:
         raise DecorationError(f"span({self.name!r}) is for with-blocks: decorate with @traced({self.name!r})")
 
-    def _mine(self) -> Scope | None:
-        """Return the latest entry of this thread and task: the one whose span is current here."""
-        entries = self._entries
-        if len(entries) > 1:
-            for position in range(len(entries) - 1, -1, -1):
-                scope = entries[position]
-                if scope is not None and scope.is_current():
-                    return entries.pop(position)
-        return entries.pop()
+    def _take_mine(self) -> Any:
+        """
+        Take out the entry that this exit belongs to: the latest one that is current in this thread and task.
+
+        One that is known by nothing (None) was the only one when it was made.
+        """
+        entries = self._entries[::-1]  # a copy: other threads enter and exit meanwhile
+        if len(entries) == 1:
+            mine = entries[0]
+        else:
+            current = (one for one in entries if one is not None and one.is_current())
+            mine = next(current, None if None in entries else entries[0])
+        self._entries.remove(mine)
+        return mine
 
 
 def span(

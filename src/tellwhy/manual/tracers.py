@@ -23,20 +23,15 @@ if TYPE_CHECKING:
 
 
 _foreign: tuple[TracerProvider, Tracer] | None = None
-_known: Tracer | None = None
-_sampler: Any = None
-_skips = False
+_skipping: tuple[Any, bool] = (None, False)  # a sampler, and whether it drops below unsampled parents
 
 
 def find(parent: Span | None, new_trace: bool) -> Tracer | None:
     """Return the tracer in force; None if there is none, or if it surely drops what has this parent."""
-    global _known
     tracer = active.tracer or active.get_tracer() or _of_the_program()
     if tracer is None:
         return None
-    if tracer is not _known:
-        lineage.follow(tracer)
-        _known = tracer
+    lineage.follow(tracer)
     if not new_trace and parent is not None and _is_unsampled_here(parent) and _skips_unsampled_children(tracer):
         return None
     return tracer
@@ -62,12 +57,12 @@ def _is_unsampled_here(parent: Span) -> bool:
 
 
 def _skips_unsampled_children(tracer: Tracer) -> bool:
-    global _sampler, _skips
+    global _skipping
     sampler = getattr(tracer, "sampler", None)
-    if sampler is not _sampler:
-        _skips = _drops_under_unsampled(sampler)
-        _sampler = sampler
-    return _skips
+    known = _skipping
+    if known[0] is not sampler:
+        known = _skipping = (sampler, _drops_under_unsampled(sampler))
+    return known[1]
 
 
 def _drops_under_unsampled(sampler: Any) -> bool:

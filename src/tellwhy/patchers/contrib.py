@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from tellwhy import diagnostics
 from tellwhy.patchers import records
+from tellwhy.patchers.first_call import before_first_call, forget_all
 from tellwhy.patchers.hooks import when_imported
 from tellwhy.patchers.lent import lent_environment
 from tellwhy.plugins import entry_points, load
@@ -60,6 +61,13 @@ _TRIGGERS: Mapping[str, tuple[str, ...]] = {
     "vertexai": ("vertexai",),
 }
 
+# Applied right before the first call of a method. Django's instrumentor puts a
+# middleware into the settings; where it finds none yet, as in every wsgi.py that
+# imports Django first and names its settings then, it would make empty ones.
+_FIRST_CALLS: Mapping[str, tuple[str, str, str]] = {
+    "django": ("django.core.handlers.base", "BaseHandler", "load_middleware"),
+}
+
 # Not used unless asked for by name, with the reason that the doctor gives.
 _ON_REQUEST: Mapping[str, str] = {
     "logging": "tellwhy puts the trace ids on log records itself (TELLWHY_LOG_CORRELATION)",
@@ -88,8 +96,19 @@ def install(settings: Settings, ours: Iterable[str] = ()) -> None:
             records.put(name, "skipped", reason)
             continue
         records.put(name, "waiting")
-        for module in _TRIGGERS.get(name, (name.replace("-", "_"),)):
-            when_imported(module, _Apply(name, target, settings))
+        _wait(name, _Apply(name, target, settings))
+
+
+def _wait(name: str, apply: _Apply) -> None:
+    """Apply an instrumentor when its moment has come."""
+    if name in _FIRST_CALLS:
+        module_name, owner, method = _FIRST_CALLS[name]
+        when_imported(
+            module_name, lambda module: before_first_call(getattr(module, owner), method, lambda: apply(module))
+        )
+        return
+    for module_name in _TRIGGERS.get(name, (name.replace("-", "_"),)):
+        when_imported(module_name, apply)
 
 
 def apply(name: str, settings: Settings, reason: str) -> None:
@@ -102,7 +121,8 @@ def apply(name: str, settings: Settings, reason: str) -> None:
 
 
 def uninstall() -> None:
-    """Take every instrumentor away that was applied here."""
+    """Take every instrumentor away that was applied here, and wait for no more."""
+    forget_all()
     while _active:
         name, instrumentor = _active.popitem()
         try:

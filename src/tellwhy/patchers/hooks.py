@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    Action = Callable[[ModuleType], None]
+    Action = Callable[[ModuleType], object]
     Around = Callable[[], AbstractContextManager[None]]
 
 _waiting: dict[str, list[Action]] = {}
@@ -96,9 +96,7 @@ class _Finder:
 
 
 class _Loader:
-    """Stands in for a module's loader until its code runs."""
-
-    __slots__ = ("_real",)
+    """Stands in for a module's loader until its code runs; others may put their own ``exec_module`` on it."""
 
     def __init__(self, real: Any) -> None:
         self._real = real

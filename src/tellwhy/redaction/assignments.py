@@ -30,7 +30,7 @@ _ENDINGS: Final = frozenset(
         "RD WD SE DE ET TS EN NS WT EY YS AL LS ON ID TP VV VC SS TH IE ES RF IN ER IG AC RE RT ÑA NA HA ЛЬ 码 ド"
     )
 )
-_ENDS_OUTSIDE: Final = frozenset("\"' \t\\`*]0123456789码ド")
+_BETWEEN: Final = frozenset("\"' \t\\`*]!")  # may stand between a name and its separator
 
 # Behind the separator.
 _TYPED: Final = lazy(r"""[ \t]*[A-Za-z_][\w.|\[\], ]{0,60}=[ \t]*(?=[bru]{0,2}["'])""")  # password: str = "…"
@@ -43,7 +43,7 @@ _LINE_HEADERS: Final = words("authorization proxy-authorization cookie set-cooki
 _PLAIN: Final = lazy(r"""[^\s,;&"'<>()\[\]{}|]+(?:[,;&](?!\s|[\w.\-]+[ \t]*[=:]|\Z)[^\s,;&"'<>()\[\]{}|]*)*""")
 _PARAM_VALUE: Final = lazy(r"""[^\s&"'<>#;)]+""")
 _KEYSPACES: Final = words("session sessions sess sid token tokens otp auth csrf refresh reset")
-_RANDOM: Final = lazy(r"(?:[A-Za-z_.\-]{1,40}:){0,4}((?=[\w\-]*[0-9])[\w\-]{12,})")
+_RANDOM: Final = lazy(r"(?:[A-Za-z_.\-]{1,40}:){0,4}((?=[\w\-]{0,80}[0-9])[\w\-]{12,})")
 
 # Values that say nothing: placeholders, types, other variables, what is redacted already.
 _HARMLESS: Final = lazy(
@@ -60,22 +60,23 @@ _SENTENCE: Final = lazy(
 )
 
 
-def find_assigned(text: str, keys: Keys, *, only_first: bool = False) -> list[Span]:
+def find_assigned(text: str, keys: Keys) -> list[Span]:
     """Return where the values of secret names stand in a text, in order and apart."""
     spans: list[Span] = []
     for separator in "=:":
         position = text.find(separator)
         while position >= 0:
             end = position + 1
-            if text[position - 1 : position] in _ENDS_OUTSIDE or text[position - 2 : position] in _ENDINGS:
+            last = position
+            while text[last - 1 : last] in _BETWEEN and position - last < 12:
+                last -= 1
+            if keys.has_own or text[last - 2 : last] in _ENDINGS or text[last - 1 : last].isdigit():
                 span = _value_behind(text, position, keys)
                 if span:
                     spans.append(span)
                     end = span[1]
-                    if only_first:
-                        return spans
             position = text.find(separator, end)
-    return _merged(spans)
+    return _merged(spans) if len(spans) > 1 else spans
 
 
 def replace(text: str, spans: list[Span], word: str) -> str:
@@ -142,17 +143,26 @@ def _value(text: str, separator: int, name: str, before: str) -> Span | None:
 
 
 def _quoted(text: str, start: int, quote: str, name: str) -> Span | None:
-    end = text.find(quote, start)
-    while end > 0 and len(quote) == 1 and _is_escaped(text, end):
-        end = text.find(quote, end + 1)
-    return _unless_harmless(text, (start, end if end >= 0 else _end_of_line(text, start)), name)
+    end = text.find(quote[-1], start)
+    while end >= 0 and not _closes(text, end, len(quote) - 1):
+        end = text.find(quote[-1], end + 1)
+    if end < 0:
+        return _unless_harmless(text, (start, _end_of_line(text, start)), name)
+    return _unless_harmless(text, (start, end - len(quote) + 1), name)
 
 
-def _is_escaped(text: str, position: int) -> bool:
+def _closes(text: str, position: int, before_opening: int) -> bool:
+    """
+    Say whether a quote closes what a quote behind so many backslashes opened.
+
+    JSON inside of JSON opens with one backslash before the quote, inside of that
+    with three; each level doubles the backslashes of the content and adds one.
+    """
     start = position
     while text[start - 1] == "\\":
         start -= 1
-    return (position - start) % 2 == 1
+    backslashes = position - start
+    return backslashes >= before_opening and (backslashes - before_opening) % (2 * (before_opening + 1)) == 0
 
 
 def _bracketed(text: str, start: int) -> Span | None:

@@ -31,14 +31,13 @@ _SINGLE_QUOTE: Final = lazy(r"'(?:(?<=entry ')|(?<=near ')|(?<=alue ')|(?<=mand 
 
 # Where a value with line breaks ends: at the next part of PostgreSQL's message, of SQLAlchemy's, of a trace.
 _SECTION: Final = lazy(
-    r'[ \t]*(?:DETAIL|DÉTAIL|DETALLE|HINT|CONTEXT|QUERY|STATEMENT|LOCATION|LINE \d|\[SQL|\[param|\(Back|Traceback|File ")'
+    r"[ \t]*(?:DETAIL|DÉTAIL|DETALLE|HINT|CONTEXT|QUERY|STATEMENT|LOCATION|LINE \d|\[SQL|\[param|\(Back|Traceback"
+    r'|File ")'
 )
-_ROW: Final = lazy(
-    r"(.*?(?:DETAIL|DÉTAIL|DETALLE|DETALHE|Failing row).*?\b(?:contains|enthält|contient|contiene|contém) \()(.*)"
-)
-_ECHO: Final = lazy(r"([ \t]*(?:LINE|ZEILE|LIGNE|LÍNEA|LINHA) (\d+) ?: ?)(.*)")
 _QUERY: Final = lazy(r"([ \t]*(?:QUERY|STATEMENT):\s*)(.*)")
-_CONTEXT: Final = lazy(r"(.*?\b(?:COPY [^:]+, line \d+[^:]*|JSON data, line \d+): ).*")
+_ECHO: Final = lazy(r"([ \t]*(?:LINE|ZEILE|LIGNE|LÍNEA|LINHA) (\d+) ?: ?)(.*)")
+_CONTEXT: Final = lazy(r"\b(?:COPY [^:]{1,200}, line \d+[^:]{0,100}|JSON data, line \d+): ")
+
 # How a statement inside of a message opens, and what may close it.
 _STATEMENTS: Final = (
     ("[SQL: ", ("]\n[parameters: ", "]\n(Background", "]\n")),
@@ -46,24 +45,34 @@ _STATEMENTS: Final = (
     ('SQL statement "', ('"\nPL/pgSQL', '"\n')),
     ('SQL expression "', ('"\nPL/pgSQL', '"\n')),
 )
-# What stands in quotes behind these is a value, up to the last quote of the line.
+# "Failing row contains (…)." in the languages of PostgreSQL that write DETAIL with Latin letters.
+_ROW_LABELS: Final = ("DETAIL", "DÉTAIL", "DETALLE", "DETALHE", "Failing row")
+_ROW_OPENINGS: Final = ("contains (", "enthält (", "contient (", "contiene (", "contém (")
+# What opens and closes a value on one line; it may hold anything, so the last closing counts.
+_ENCLOSED: Final = (
+    ('alue "', ('" is out of range', '" for ')),
+    ('oken "', ('" is invalid',)),
+    (" entry '", ("' for key",)),
+    (" value: '", ("' for column", "'")),
+    ("near '", ("' at line",)),
+    ("with args beginning with: ", ("",)),
+)
 _OPENED: Final = lazy(
-    r'(.*?(?:\binvalid input (?:syntax|value) for [^"]*|\binvalid value for parameter "[^"]*"|\bmalformed [^"]*'
-    r'|\bout of range|\binvalid (?:name )?syntax|\bcould not parse [^"]*): ")(.*)'
+    r'(?:\binvalid input (?:syntax|value) for [^"]{1,200}|\binvalid value for parameter "[^"]{1,200}"'
+    r'|\bmalformed [^"]{1,80}|\bout of range|\binvalid (?:name )?syntax|\bcould not parse [^"]{1,80}): "'
 )
-_INSIDE: Final = lazy(
-    r"""(\b[Vv]alue ")[^"\n]*(?=" (?:is|for)\b)|(\b[Tt]oken ")[^"\n]*(?=" is\b)|(\bout of range: )[^"\s]\S*"""
-    r"""|(\bDuplicate entry ').*(?=' for key\b)|(\b[Ii]ncorrect [\w ]*value: ').*(?=' for column\b|'\Z)"""
-    r"""|(\bnear ').*(?=' at line\b)|(\bquery argument \$\d+[^:]{0,80}: ).*?(?= \(|\Z)"""
-    r"""|(\bwith args beginning with: ?).+|(\bunknown command ['`])(?![A-Za-z._|\-]+['`])[^'`]*"""
-    r"""|(\bCommand # \d+ \(\S+ ).*(?=\) of pipeline caused error)"""
+_UNQUOTED: Final = lazy(
+    r"(\bout of range: )[^\"\s]\S*|(\bquery argument \$\d+[^:]{0,80}: )(?:(?! \().)+"
+    r"|(\bunknown command ['`])(?![A-Za-z._|\-]{1,40}['`])[^'`]*"
 )
+_PIPELINED: Final = lazy(r"\bCommand # \d{1,9} \(\S{1,40} ")
 _NEAR: Final = lazy(r'(\bat or near )"(.*)"')
-_QUOTED: Final = lazy(r"""(\S*[ ]?)(["'])([^"'\n]*)\2""")
+
+_QUOTED: Final = lazy(r"""(["'])([^"'\n]*)\1""")
 _NAMED: Final = words(
     "column columns relation table view index constraint type function schema database role user sequence extension "
     "language parameter encoding operator trigger policy cursor savepoint statement portal server option enum domain "
-    "field key host option unknown in at @ tablespace publication named constraint: key: domain"
+    "field key host unknown in at tablespace publication named command constraint: key:"
 )
 _NAME: Final = lazy(r"[\w$.\- ()*,\[\]]{1,130}")
 
@@ -74,7 +83,7 @@ def repeats_values(text: str) -> bool:
         (":" in text and _COLON.search(text) is not None)
         or ('"' in text and _DOUBLE_QUOTE.search(text) is not None)
         or ("'" in text and _SINGLE_QUOTE.search(text) is not None)
-        or ")=(" in text
+        or ("=" in text and ")=(" in text)
     )
 
 
@@ -84,31 +93,28 @@ def redact_repeated(text: str) -> str:
         return text
     for opening, endings in _STATEMENTS:
         if opening in text:
-            text = _redact_statement(text, opening, endings)
-    lines = []
-    after = ""  # what the lines that follow belong to: an open value, a query, an echo
+            text = _redact_statements(text, opening, endings)
+    lines: list[str] = []
     query: list[str] = []
+    after = ""  # what the lines that follow may go on with
     for line in text.split("\n"):
-        if after == "query" and not _SECTION.match(line):
-            query.append(line)
-            continue
+        if after and not _SECTION.match(line):
+            if after == "query":
+                query.append(line)
+            if after != "echo" or line.strip() == "^":  # the caret points at what is gone
+                continue
         if query:
-            lines.append(scrub_sql("\n".join(query)))
+            lines[-1] += scrub_sql("\n".join(query))
             query = []
-        if after == "value" and not _SECTION.match(line):
-            continue
-        if after == "echo" and line.strip() == "^":
-            after = ""
-            continue  # it points at what is gone
         if match := _QUERY.match(line):
             lines.append(match[1])
             query, after = [match[2]], "query"
             continue
         redacted, is_open = _redact_line(line)
-        after = "value" if is_open else "echo" if _ECHO.match(line) else ""
         lines.append(redacted)
+        after = "value" if is_open else "echo" if _ECHO.match(line) else ""
     if query:
-        lines.append(scrub_sql("\n".join(query)))
+        lines[-1] += scrub_sql("\n".join(query))
     return "\n".join(lines)
 
 
@@ -133,15 +139,29 @@ def _redact_line(line: str) -> tuple[str, bool]:
         # Only the first line surely does not begin inside of a literal; "..." says that it was cut.
         certain = match[2] == "1" and not match[3].startswith("...")
         return match[1] + (scrub_sql(match[3]) if certain else CUT), False
-    if match := _CONTEXT.match(line):
-        return f"{match[1]}?", False
-    if match := _ROW.match(line):
-        return f"{match[1]}?).", not match[2].rstrip().endswith((")", ")."))
-    if match := _OPENED.match(line):
-        end = match[2].rfind('"')
-        return f'{match[1]}?"{match[2][end + 1 :] if end >= 0 else ""}', end < 0
+    if match := _CONTEXT.search(line):
+        return f"{line[: match.end()]}?", False
+    if any(label in line for label in _ROW_LABELS):
+        for opening in _ROW_OPENINGS:
+            if (start := line.find(opening)) >= 0:
+                return f"{line[: start + len(opening)]}?).", not line.endswith(").")
+    if match := _OPENED.search(line):
+        end = line.rfind('"', match.end())
+        return f'{line[: match.end()]}?"{line[end + 1 :] if end >= 0 else ""}', end < 0
+    for opening, closings in _ENCLOSED:
+        if (start := line.find(opening)) >= 0:
+            line = _redact_enclosed(line, start + len(opening), closings)
+    if (end := line.rfind(") of pipeline caused error")) >= 0 and (match := _PIPELINED.search(line)):
+        line = f"{line[: match.end()]}?{line[max(end, match.end()) :]}"
     line = _NEAR.sub(_unless_keyword, line)
-    return _INSIDE.sub(lambda match: next(filter(None, match.groups())) + "?", line), False
+    return _UNQUOTED.sub(lambda match: f"{match[1] or match[2] or match[3]}?", line), False
+
+
+def _redact_enclosed(line: str, start: int, closings: tuple[str, ...]) -> str:
+    for closing in closings:
+        if (end := line.rfind(closing)) >= start:
+            return f"{line[:start]}?{line[end:]}"
+    return line
 
 
 def _redact_keys(line: str) -> tuple[str, bool]:
@@ -153,19 +173,23 @@ def _redact_keys(line: str) -> tuple[str, bool]:
         pieces.append(f"?{value[end:]}" if end >= 0 else "?)")
         if end < 0:
             return ")=(".join(pieces), True
-    return ")=(".join(pieces), False
+    return ")=(".join(pieces), not line.rstrip().endswith((".", "«", "»"))  # else a value that goes on
 
 
-def _redact_statement(text: str, opening: str, endings: tuple[str, ...]) -> str:
-    """Scrub a statement, or hide its parameters, between its opening and the first that closes it."""
-    start = text.find(opening) + len(opening)
-    end = next((end for ending in endings if (end := text.find(ending, start)) >= 0), -1)
-    if end < 0:
-        end = text.rfind(endings[0][0], start)
-    if end < 0:
-        end = len(text)
-    inside = "?" if opening == "[parameters: " else scrub_sql(text[start:end])
-    return text[:start] + inside + text[end:]
+def _redact_statements(text: str, opening: str, endings: tuple[str, ...]) -> str:
+    """Scrub statements, or hide their parameters, between their opening and the first that closes them."""
+    pieces = []
+    position = 0
+    while (start := text.find(opening, position)) >= 0:
+        start += len(opening)
+        ends = [end for ending in endings if (end := text.find(ending, start)) >= 0][:1]
+        if not ends and (end := text.rfind(endings[0][0], start)) >= 0:
+            ends = [end]
+        end = ends[0] if ends else len(text)
+        pieces += [text[position:start], "?" if opening == "[parameters: " else scrub_sql(text[start:end])]
+        position = end
+    pieces.append(text[position:])
+    return "".join(pieces)
 
 
 def _unless_keyword(match: Match[str]) -> str:
@@ -175,6 +199,9 @@ def _unless_keyword(match: Match[str]) -> str:
 
 
 def _unless_name(match: Match[str]) -> str:
-    announced = match[1].strip().lower() in _NAMED and _NAME.fullmatch(match[3])
-    known = match[3] in KEYWORDS or match[3] == "?" or not any(map(str.isalnum, match[3]))
-    return match[0] if announced or known else f"{match[1]}{match[2]}?{match[2]}"
+    before = match.string[max(0, match.start() - 40) : match.start()].rstrip(" ")
+    word = before.rpartition(" ")[2].lower()
+    content = match[2]
+    announced = (word in _NAMED or word[-1:] == "@") and _NAME.fullmatch(content)
+    known = content in KEYWORDS or content == "?" or not any(map(str.isalnum, content))
+    return match[0] if announced or known else f"{match[1]}?{match[1]}"

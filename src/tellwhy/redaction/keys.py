@@ -140,10 +140,11 @@ class Keys:
         globs: Patterns of whole names, in any case; ``*`` and ``?`` are wild.
     """
 
-    __slots__ = ("_globs", "_headers", "_names", "_params")
+    __slots__ = ("_globs", "_headers", "_names", "_params", "has_own")
 
     def __init__(self, globs: Iterable[str] = ()) -> None:
         self._globs = tuple(_glob(glob) for glob in globs)
+        self.has_own = bool(self._globs)
         self._names: dict[str, bool] = {}
         self._params: dict[str, bool] = {}
         self._headers: dict[str, bool] = {}
@@ -172,7 +173,7 @@ class Keys:
         return verdict
 
     def _asked_for(self, key: str) -> bool:
-        return bool(self._globs) and any(glob(key.lower()) for glob in self._globs)
+        return self.has_own and any(glob(key.lower()) for glob in self._globs)
 
     def _is_name(self, key: str) -> bool:
         return self._asked_for(key) or (key not in _READABLE and _by_segments(key))

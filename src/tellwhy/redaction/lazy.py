@@ -11,7 +11,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from re import Pattern
-    from typing import Any, Final
+    from typing import Any, AnyStr, Final
 
 _METHODS: Final = ("findall", "finditer", "fullmatch", "match", "search", "split", "sub")
 
@@ -21,7 +21,7 @@ class _Lazy:
 
     __slots__ = ("source", *_METHODS)
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str | bytes) -> None:
         self.source = source
 
     def __getattr__(self, name: str) -> Any:
@@ -34,6 +34,6 @@ class _Lazy:
         return getattr(compiled, name)
 
 
-def lazy(source: str) -> Pattern[str]:
+def lazy(source: AnyStr) -> Pattern[AnyStr]:
     """Return what behaves like ``re.compile(source)`` and compiles at its first use."""
     return _Lazy(source)  # type: ignore[return-value]

@@ -39,7 +39,7 @@ _SURE_NAME: Final = (
     )
     + f"){_NAME}"
 )
-_PREFIX: Final = r"(?<![\w$])(?:[bBxXnN]|[uU]&)"
+_PREFIX: Final = r"(?:(?<![\w$])(?:[bBxXnN]|[uU]&))"
 _UNQUOTED_JSON: Final = r"""(?=\s*["'\[{0-9-])"""  # behind a brace, which SQL has in strings only
 
 

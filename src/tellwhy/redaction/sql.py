@@ -135,7 +135,7 @@ def _walk(text: str, lexer: Lexer) -> list[str]:
     out: list[str] = []
     search = lexer.full.search
     position = 0
-    first_string = -1  # where in out; a later broken quote makes it uncertain
+    first_string = -1  # where in out: if a later one is broken, any before may be the one that went wrong
     while token := search(text, position):
         kind = token.lastgroup
         out.append(text[position : token.start()])
@@ -149,25 +149,20 @@ def _walk(text: str, lexer: Lexer) -> list[str]:
         elif kind == "block":
             end = _end_of_comment(text, position)
             if end < 0:
-                return _cut(out, first_string)
-            _append_comment(out, text, position, end)
+                return [*(out if first_string < 0 else [*out[:first_string], "?"]), CUT]
+            out.append(_instead_of_comment(text, token.start(), end))
             position = end
         else:
             if kind == "dollar":
                 end = text.find(token[0], position)
                 position = end + len(token[0]) if end >= 0 else -1
             if kind == "bad" or position < 0:
-                return _cut(out, first_string)
+                return [*(out if first_string < 0 else out[:first_string]), "?", CUT]
             if first_string < 0:
                 first_string = len(out)
             out.append("?")
     out.append(text[position:])
     return out
-
-
-def _cut(out: list[str], first_string: int) -> list[str]:
-    """End where certainty ends: at the first string, since any of them may be the one that went wrong."""
-    return [*(out if first_string < 0 else out[:first_string]), "?", CUT]
 
 
 def _end_of_comment(text: str, position: int) -> int:
@@ -182,11 +177,10 @@ def _end_of_comment(text: str, position: int) -> int:
     return position
 
 
-def _append_comment(out: list[str], text: str, start: int, end: int) -> None:
-    if text[end:].strip(" \t\r\n;") == "" and (comment := safe_comment(text[start : end - 2])):
-        out.append(comment)
-    elif out[-1][-1:].strip() and text[end : end + 1].strip():
-        out.append(" ")  # SELECT/**/1
+def _instead_of_comment(text: str, start: int, end: int) -> str:
+    if text[end:].strip(" \t\r\n;") == "" and (comment := safe_comment(text[start + 2 : end - 2])):
+        return comment
+    return " " if text[start - 1 : start].strip() and text[end : end + 1].strip() else ""  # SELECT/**/1
 
 
 def safe_comment(content: str) -> str:

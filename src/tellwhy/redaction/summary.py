@@ -34,6 +34,7 @@ _NO_NAMES: Final = frozenset(
         "OVERWRITE OUTFILE DUMPFILE"
     )
 )
+_BEFORE_TABLES: Final = frozenset(spellings("FROM JOIN ("))
 _DISTINCT: Final = frozenset(spellings("DISTINCT"))
 _WITH_USING: Final = frozenset(spellings("DELETE MERGE"))  # whose USING names a table; a JOIN's does not
 _UPDATE: Final = frozenset(spellings("UPDATE"))
@@ -45,7 +46,9 @@ _KINDS: Final = frozenset(
     )
 )
 _UNNAMED_KINDS: Final = frozenset(spellings("ROLE USER GROUP DATABASE"))
-_TABLE_KINDS: Final = frozenset(spellings("TABLE VIEW INDEX"))
+_TABLE_KINDS: Final = frozenset(spellings("TABLE VIEW"))
+_INDEX: Final = frozenset(spellings("INDEX"))
+_DROP: Final = frozenset(spellings("DROP"))
 _ON: Final = frozenset(spellings("ON"))
 
 # Most statements are one operation on one table, or on a few that are joined.
@@ -96,6 +99,7 @@ def _simple_query(text: str, verb: str) -> Summary | None:
     if head[-9:] in _DISTINCT_FROM or "INTO" in head or "into" in head:
         return None
     start += 6
+    end = -1
     for clause in _CLAUSES[verb]:
         if (end := text.find(clause, start)) >= 0:
             break
@@ -291,7 +295,7 @@ class _Walk:
         before = self.words[i - 1]
         self.scopes.append((self.before_from, self.in_from, self.verb))
         # FROM (a JOIN b …): the list goes on inside; FROM f(…) and FROM t x (…): it does not.
-        self.in_from = self.in_from and (before in _WORDS or before.endswith(","))
+        self.in_from = self.in_from and (before in _BEFORE_TABLES or before.endswith(","))
         self.before_from = False
         if self.in_from:
             self.several(i + 1)
@@ -335,12 +339,14 @@ class _Walk:
         if not kind or words[kind] in _UNNAMED_KINDS:
             self.plain = True
             return
-        on = next((j for j in range(kind + 1, min(kind + 7, len(words))) if words[j] in _ON), 0)
-        if words[kind] in _TABLE_KINDS:
-            self.several(on + 1 if on else kind + 1)
+        if words[kind] in _INDEX:
+            on = next((j for j in range(kind + 1, min(kind + 7, len(words))) if words[j] in _ON), kind)
+            self.one(on + 1)
+        elif words[i] in _DROP:
+            self.several(kind + 1)
         else:
-            self.one(kind + 1, table=False)
-            self.plain = True
+            self.one(kind + 1, table=words[kind] in _TABLE_KINDS)
+            self.plain = words[kind] not in _TABLE_KINDS
 
     def named(self, i: int) -> None:
         if self.begins(i) and not self.scopes:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tellwhy.redaction.keys import Keys
 
 REDACTED: Final = "[redacted]"
+_SHORTEST: Final = 6  # "pin=12"
 
 _URL: Final = lazy(r"""(?<![\w+.\-])[a-zA-Z][\w+.\-]{1,30}://[^\s"'<>`]+(?:['`][^\s"'<>`]*@[^\s"'<>`]*)?""")
 # "Bearer token" and "Basic authentication" are words: what follows a scheme has a digit or is long, or is
@@ -33,50 +34,48 @@ _BEARER: Final = lazy(
     r"(?<=Bearer ))[\w.~+/=\-]{6,}"
 )
 _BASIC: Final = lazy(r"(?<=[Bb]asic )[A-Za-z0-9+/_\-]{6,}={0,2}")
-_OPTION: Final = lazy(r"""(?<!\S)--?([A-Za-z][\w\-]{2,40})[ \t]+(?!-)(["']?)([^\s"']+|(?<=")[^"]*|(?<=')[^']*)""")
+_OPTION: Final = lazy(r"""-(?<!\S-)-?([A-Za-z][\w\-]{2,40})[ \t]+(?!-)(?:"([^"]*)|'([^']*)|([^\s"']+))""")
 # mysql -phunter2, redis-cli -a hunter2, sshpass -p hunter2, curl -u user:hunter2
 _SHORT_OPTION: Final = lazy(
     r"(\b(?:mysql\w*|mariadb\w*)\b[^\n|;]{0,200}?\s-p|\b(?:redis-cli|valkey-cli)\b[^\n|;]{0,200}?\s-a\s+"
     r"|\bsshpass\s+-p\s*|\bcurl\b[^\n|;]{0,400}?\s-u\s+[^\s:]+:)([^\s]+)"
 )
+_SHORT_OPTIONS_OF: Final = ("mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", "curl")
 _PAIR: Final = lazy(r"""\(b?(["'])([\w\-.]{2,80})\1,\s*b?(["'])((?:[^"'\\]|\\.|(?!\3)["'])*)\3\)""")
 _ELEMENT: Final = lazy(r"<(?:\w+:)?(\w{2,80})(?:\s[^<>]{0,200})?>([^<>]+)</")
 
 
 def redact_text(text: str, keys: Keys) -> str:
     """Return a text with the secrets in it replaced by ``[redacted]``."""
-    dense = tokens.dense(text)
-    if not dense and not _suspicious(text, keys):
+    if len(text) < _SHORTEST:
         return text
-    if "://" in text:
+    # Each step is asked for by a substring or by one search that begins at a literal character.
+    if ":" in text and "://" in text:
         text = _URL.sub(lambda match: _redact_url(match, keys), text)
     text = db_errors.redact_repeated(text)
     if "earer " in text:
         text = _BEARER.sub(REDACTED, text)
     if "asic " in text:
         text = _BASIC.sub(_redact_basic, text)
-    text = _redact_markup(text, keys)
-    text = tokens.redact_tokens(text, REDACTED)
-    if dense:
-        text = tokens.redact_cards(text, REDACTED)
-    spans = find_assigned(text, keys)
-    return replace(text, spans, REDACTED) if spans else text
+    if "-" in text and (" -" in text or text[0] == "-"):
+        text = _redact_options(text, keys)
+    if "(" in text and _PAIR.search(text):
+        text = _PAIR.sub(lambda match: _by_name(match, 2, 4, keys), text)
+    if "<" in text and "</" in text:
+        text = _ELEMENT.sub(lambda match: _by_name(match, 1, 2, keys), text)
+    text = tokens.redact_tokens_and_cards(text, REDACTED)
+    if "=" in text or ":" in text:
+        spans = find_assigned(text, keys)
+        if spans:
+            text = replace(text, spans, REDACTED)
+    return text
 
 
-def _suspicious(text: str, keys: Keys) -> bool:
-    """Say whether a closer look may find something; what is dense has been asked before."""
-    has_colon = ":" in text
-    return (
-        (has_colon and "://" in text)
-        or ((has_colon or "=" in text) and bool(find_assigned(text, keys, only_first=True)))
-        or db_errors.repeats_values(text)
-        or "earer " in text
-        or "asic " in text
-        or ("-" in text and (" -" in text or text[0] == "-" or tokens.announced(text)))
-        or ("_" in text and tokens.announced(text))
-        or ("(" in text and ("('" in text or '("' in text or "(b" in text))
-        or ("<" in text and "</" in text)
-    )
+def _redact_options(text: str, keys: Keys) -> str:
+    text = _OPTION.sub(lambda match: _by_name(match, 1, match.lastindex or 0, keys), text)
+    if any(program in text for program in _SHORT_OPTIONS_OF):
+        text = _SHORT_OPTION.sub(rf"\1{REDACTED}", text)
+    return text
 
 
 def _redact_url(match: Match[str], keys: Keys) -> str:
@@ -95,18 +94,6 @@ def _redact_basic(match: Match[str]) -> str:
     except (binascii.Error, ValueError):
         return match[0]
     return REDACTED if b":" in decoded else match[0]
-
-
-def _redact_markup(text: str, keys: Keys) -> str:
-    """Redact options of commands, pairs of headers and elements of XML by their names."""
-    if "-" in text:
-        text = _OPTION.sub(lambda m: _by_name(m, 1, 3, keys), text)
-        text = _SHORT_OPTION.sub(rf"\1{REDACTED}", text)
-    if "(" in text:
-        text = _PAIR.sub(lambda m: _by_name(m, 2, 4, keys), text)
-    if "</" in text:
-        text = _ELEMENT.sub(lambda m: _by_name(m, 1, 2, keys), text)
-    return text
 
 
 def _by_name(match: Match[str], name: int, value: int, keys: Keys) -> str:

@@ -6,7 +6,7 @@ Issuers give their keys a prefix so that they can be found (GitHub's ``ghp_``,
 AWS's ``AKIA``); JSON Web Tokens, private keys and card numbers have shapes of
 their own. Looking for all of them in every text would cost microseconds, so two
 cheap questions come first: is there a ``_`` or ``-`` behind one of the prefixes,
-and, without its lower-case letters, is the text dense anywhere (five capitals
+and, without its lower-case letters, is the text dense anywhere (eight capitals
 and digits in a row), as random characters are and prose is not?
 """
 
@@ -16,7 +16,6 @@ from tellwhy.redaction.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from re import Match
     from typing import Final
 
 _B62: Final = "[A-Za-z0-9]"
@@ -37,7 +36,7 @@ SHAPES: Final = (
     ("Groq key", r"\bgsk", "_", _B62 + "{20,}"),
     ("Slack token", r"\bxox[abceoprs]", "-", r"[\w-]{10,}"),
     ("Slack app token", r"\bxapp", "-", r"[\w-]{20,}"),
-    ("OpenAI or Anthropic key", r"\bsk", "-", r"(?=[\w-]*[0-9])[\w-]{20,}"),
+    ("OpenAI or Anthropic key", r"\bsk", "-", r"(?=[\w-]{0,80}[0-9])[\w-]{20,}"),
     ("GitLab token", r"\bglpat", "-", r"[\w.-]{20,}"),
     ("PyPI token", r"\bpypi", "-", r"AgE[\w-]{30,}"),
     ("Mailgun key", r"\bkey", "-", "[0-9a-f]{32}"),
@@ -79,42 +78,51 @@ _OTHERS: Final = lazy(_searches("AJG9KCT:"))
 _ALL: Final = lazy("|".join(f"{before}{mark}{after}" for _, before, mark, after in SHAPES))
 _SHORTEST: Final = 16
 _CAPITALS_AND_DIGITS: Final = bytes(0x30 if 48 <= c <= 57 or 65 <= c <= 90 else c for c in range(256))
+_RUN: Final = lazy(rb"0000[ -]?0000")
 _SMALL_LETTERS: Final = bytes(range(97, 123))
 # Digits in a row, or in groups as they are printed on cards: 4-4-4-4 and 4-6-4/5.
 _CARD: Final = lazy(
-    r"(?<![\w.])(?<![0-9][-:])(?:[3-6][0-9]{12,18}|2[2-7][0-9]{14}"
-    r"|[2-6][0-9]{3}(?:([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}|([ -])[0-9]{6}\2[0-9]{4,5}))(?![\w]|[.:-][0-9])"
+    r"[2-6](?<![\w.][2-6])(?<![0-9][-:][2-6])(?:[0-9]{12,18}"
+    r"|[0-9]{3}(?:([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{4}|([ -])[0-9]{6}\2[0-9]{4,5}))(?![\w]|[.:-][0-9])"
 )
 
 
 def dense(text: str) -> bool:
     """Say whether the text can hold a card number or a key that no ``_`` or ``-`` announces."""
     rest = text.encode("utf-8", "replace").translate(_CAPITALS_AND_DIGITS, _SMALL_LETTERS)
-    return b"00000" in rest or b"0000 0000" in rest or b"0000-0000" in rest
+    return b"0000" in rest and _RUN.search(rest) is not None
 
 
-def announced(text: str) -> bool:
-    """Say whether a shape whose prefix ends with ``_`` or ``-`` is in the text."""
-    return ("_" in text and _BEHIND_UNDERSCORE.search(text) is not None) or (
-        "-" in text and _BEHIND_HYPHEN.search(text) is not None
+def _holds_token(text: str, is_dense: bool) -> bool:
+    return (
+        ("_" in text and _BEHIND_UNDERSCORE.search(text) is not None)
+        or ("-" in text and _BEHIND_HYPHEN.search(text) is not None)
+        # The other shapes all have capitals, which uuids and hashes do not.
+        or (is_dense and not text.islower() and _OTHERS.search(text) is not None)
     )
 
 
 def redact_tokens(text: str, word: str) -> str:
     """Put a word in the place of every credential that is known by its shape."""
-    if len(text) >= _SHORTEST and (announced(text) or (dense(text) and _OTHERS.search(text) is not None)):
+    if len(text) >= _SHORTEST and _holds_token(text, dense(text)):
         return _ALL.sub(word, text)
     return text
 
 
-def redact_cards(text: str, word: str) -> str:
-    """Put a word in the place of the numbers that are a payment card's: issuer, length and Luhn's sum."""
+def redact_tokens_and_cards(text: str, word: str) -> str:
+    """Put a word in the place of credentials and of card numbers."""
+    is_dense = dense(text)
+    if _holds_token(text, is_dense):
+        text = _ALL.sub(word, text)
+    if is_dense:
+        text = _CARD.sub(lambda match: word if is_card(match[0]) else match[0], text)
+    return text
 
-    def judge(match: Match[str]) -> str:
-        digits = match[0].replace(" ", "").replace("-", "")
-        return word if _issued(digits) and luhn(digits) else match[0]
 
-    return _CARD.sub(judge, text)
+def is_card(number: str) -> bool:
+    """Say whether a number is a payment card's: by issuer, length and Luhn's sum."""
+    digits = number.replace(" ", "").replace("-", "")
+    return _issued(digits) and luhn(digits)
 
 
 def luhn(digits: str) -> bool:

@@ -12,6 +12,7 @@ https://opentelemetry.io/docs/specs/semconv/registry/attributes/url/
 from __future__ import annotations
 
 from tellwhy.redaction import tokens
+from tellwhy.redaction.lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
     from tellwhy.redaction.keys import Keys
 
 REDACTED: Final = "REDACTED"
-_MAX_NESTING: Final = 3  # a URL in a parameter of a URL in a parameter; deeper ones are replaced whole
-# Here an "@" in the path is ordinary (https://host/@user); elsewhere it ends a password that holds a "/".
+_MAX_NESTING: Final = 6  # of decoding and parsing: a URL in a parameter of a URL, three times; deeper ones go whole
 _WEB: Final = frozenset(("http", "https", "ws", "wss", "ftp", "file", ""))
+_AUTHORITY: Final = lazy("[^/?#]*")
+_HOST: Final = lazy(r"(?:[^@:\[\]]+|\[[^\]]*\])?(?::[0-9]*)?")
+_QUERY: Final = lazy(r"(?<=[^@])\?[\w.\-]+=")
 
 
 def redact_url(url: str, keys: Keys, depth: int = 0) -> str:
     """Return the URL, absolute or relative, without its secrets. Malformed ones never raise."""
     if "?" not in url and "@" not in url and "#" not in url and ";" not in url:
         return tokens.redact_tokens(url, REDACTED)
+    if "@" in url:
+        url = _redact_userinfo(url)
     rest, hash_, fragment = url.partition("#")
-    if hash_ and "@" in fragment and "://" in rest and "@" not in rest:
-        rest, hash_, fragment = url, "", ""  # the "#" may stand in a password: postgres://u:p#w@host
-    rest, mark, query = _split_query(rest)
-    if "@" in rest:
-        rest = _redact_userinfo(rest)
+    rest, mark, query = rest.partition("?")
     if ";" in rest:
         rest = _redact_matrix(rest, keys)
     rest = tokens.redact_tokens(rest, REDACTED)
@@ -51,41 +52,46 @@ def redact_query(query: str, keys: Keys, depth: int = 0) -> str:
         return tokens.redact_tokens(query, REDACTED)
     pairs = query.split("&")
     for position, pair in enumerate(pairs):
-        pairs[position] = (
-            _redact_pair(pair, keys, depth)
-            if ";" not in pair
-            else ";".join([_redact_pair(part, keys, depth) for part in pair.split(";")])
-        )
+        pairs[position] = _redact_pair(pair, keys, depth) if ";" not in pair else _redact_pairs(pair, keys, depth)
     return "&".join(pairs)
 
 
-def _split_query(url: str) -> tuple[str, str, str]:
-    """Split at the "?", unless it stands in a password: ``redis://:p?w@host``."""
-    rest, mark, query = url.partition("?")
-    if mark and "@" in query and "@" not in rest:
-        port = rest.partition("://")[2].rpartition(":")
-        if port[1] and "/" not in port[2] and not port[2].isdigit() and not port[2].endswith("]"):
-            at = url.rfind("@")
-            tail = url[at:].partition("?")
-            return url[:at] + tail[0], tail[1], tail[2]
-    return rest, mark, query
+def _redact_pairs(text: str, keys: Keys, depth: int) -> str:
+    """Redact pairs with semicolons between them; a piece without a key goes on with the value before it."""
+    pieces: list[str] = []
+    secret_key = ""
+    for piece in text.split(";"):
+        key, equals, _ = piece.partition("=")
+        if equals:
+            secret_key = key if _is_secret(key, keys) else ""
+        elif secret_key:
+            pieces[-1] = f"{secret_key}={REDACTED}"
+            continue
+        pieces.append(_redact_pair(piece, keys, depth))
+    return ";".join(pieces)
 
 
-def _redact_userinfo(rest: str) -> str:
-    scheme, slashes, after = rest.partition("//")
-    if not slashes:
-        return rest
-    host_end = after.find("/")
-    authority = after if host_end < 0 else after[:host_end]
-    at = authority.rfind("@")
-    port = authority.rpartition(":")
-    doubtful = port[1] and not port[2].isdigit() and not port[2].endswith("]")
-    if scheme.rstrip(":").lower() not in _WEB or (at < 0 and doubtful):
-        at = after.rfind("@")
+def _redact_userinfo(url: str) -> str:
+    """Redact ``user:password@``, also where the password holds what should be percent-encoded in it."""
+    scheme, slashes, rest = url.partition("//")
+    if not slashes or "@" not in rest:
+        return url
+    authority = _AUTHORITY.match(rest)
+    end = authority.end() if authority else 0
+    if scheme.rstrip(":").lower() in _WEB:
+        # The "@" of a path or a query is ordinary here: https://host/@user
+        at = rest.rfind("@", 0, end)
+        if at < 0 and not _HOST.fullmatch(rest, 0, end):
+            at = rest.rfind("@")
+    else:
+        query = _QUERY.search(rest, end)
+        at = rest.rfind("@", 0, query.start() if query else len(rest))
+        if at < 0 and not _HOST.fullmatch(rest, 0, end):
+            at = rest.rfind("@")
     if at < 0:
-        return rest
-    userinfo = f"{REDACTED}:{REDACTED}" if ":" in after[:at] else REDACTED
-    return f"{scheme}//{userinfo}{after[at:]}"
+        return url
+    userinfo = f"{REDACTED}:{REDACTED}" if ":" in rest[:at] else REDACTED
+    return f"{scheme}//{userinfo}{rest[at:]}"
 
 
 def _redact_matrix(path: str, keys: Keys) -> str:
@@ -109,24 +115,30 @@ def _redact_pair(pair: str, keys: Keys, depth: int) -> str:
         return tokens.redact_tokens(pair, REDACTED)
     if not value:
         return pair
-    if keys.param(_decoded(key) if "%" in key or "+" in key else key):
+    if _is_secret(key, keys):
         return f"{key}={REDACTED}"
     return f"{key}={_redact_nested(value, keys, depth)}"
 
 
+def _is_secret(key: str, keys: Keys) -> bool:
+    return keys.param(_decoded(key) if "%" in key or "+" in key else key)
+
+
 def _redact_nested(value: str, keys: Keys, depth: int) -> str:
     """Redact a parameter's value that is itself a URL or a query, encoded or not."""
-    if "%" in value:
-        decoded = _decoded(value)
-        redacted = _redact_nested(decoded, keys, depth + 1) if depth < _MAX_NESTING else REDACTED
-        if redacted == decoded:
-            return value
-        from urllib.parse import quote
-
-        return quote(redacted, safe="/:")
-    if "=" in value or "@" in value or "?" in value:
+    has_parts = "=" in value or "@" in value or "?" in value
+    if has_parts:
         return redact_url(value, keys, depth + 1) if depth < _MAX_NESTING else REDACTED
-    return tokens.redact_tokens(value, REDACTED)
+    if "%" not in value or (decoded := _decoded(value)) == value.replace("+", " "):
+        return tokens.redact_tokens(value, REDACTED)
+    if depth >= _MAX_NESTING:
+        return REDACTED
+    redacted = _redact_nested(decoded, keys, depth + 1)
+    if redacted == decoded:
+        return value
+    from urllib.parse import quote
+
+    return quote(redacted, safe="/:", errors="replace")
 
 
 def _decoded(text: str) -> str:

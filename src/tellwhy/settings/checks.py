@@ -75,7 +75,7 @@ def _batch_larger_than_queue(settings: Settings) -> Iterator[Problem]:
 def _timeout_in_seconds(settings: Settings) -> Iterator[Problem]:
     for name in ("exporter_otlp_timeout", "exporter_otlp_traces_timeout"):
         value = getattr(settings, name)
-        if value is not None and 0 < value < _SECONDS_SUSPECTED:
+        if value is not None and value < _SECONDS_SUSPECTED:
             yield _of(
                 settings,
                 name,
@@ -101,12 +101,20 @@ def _configuration_file(settings: Settings) -> Iterator[Problem]:
         )
 
 
+def _other_signals(settings: Settings) -> Iterator[Problem]:
+    for name in ("metrics_exporter", "logs_exporter"):
+        if getattr(settings, name) != ("none",):
+            signal = name.partition("_")[0]
+            yield _of(settings, name, f"{signal} are not exported by this version", "ignored; spans are exported")
+
+
 _RULES: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _sampler_argument,
     _batch_larger_than_queue,
     _timeout_in_seconds,
     _exporters,
     _configuration_file,
+    _other_signals,
 )
 
 

@@ -60,6 +60,6 @@ def _parse(text: str) -> dict[str, object]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
-        import tomli as tomllib
+        import tomli as tomllib  # pyright: ignore[reportMissingImports]  # installed on Python 3.10 only
     document: dict[str, object] = tomllib.loads(text)
     return document

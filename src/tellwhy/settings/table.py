@@ -88,18 +88,6 @@ class Table:
         None,
         "The sampler's argument: for `traceidratio` a number from 0 to 1.",
     )
-    sample: Setting[str | None] = Setting(
-        "TELLWHY_SAMPLE",
-        g.text,
-        None,
-        "Head-sampling rules, first match wins: `GET /healthz=0; POST /checkout=1; *=0.05; limit=50/s`.",
-    )
-    keep: Setting[str | None] = Setting(
-        "TELLWHY_KEEP",
-        g.text,
-        None,
-        "Hindsight: what is kept although the head decision said no: `error; slow=500ms; http.route=/admin/*`.",
-    )
 
     # ---------------------------------------------------------------- exporters
     traces_exporter: Setting[tuple[str, ...]] = Setting(
@@ -152,11 +140,11 @@ class Table:
         mask=_mask_pairs,
     )
     exporter_otlp_timeout = Setting(
-        "OTEL_EXPORTER_OTLP_TIMEOUT", g.milliseconds, 10000, "Longest wait for one export, in milliseconds."
+        "OTEL_EXPORTER_OTLP_TIMEOUT", g.some_milliseconds, 10000, "Longest wait for one export, in milliseconds."
     )
     exporter_otlp_traces_timeout: Setting[int | None] = Setting(
         "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
-        g.milliseconds,
+        g.some_milliseconds,
         None,
         "The wait for spans alone, in milliseconds.",
     )
@@ -254,6 +242,12 @@ class Table:
         (),
         "The only instrumentations to use; `flask:contrib` picks OpenTelemetry's own for one library.",
     )
+    trace: Setting[tuple[str, ...]] = Setting(
+        "TELLWHY_TRACE",
+        g.words,
+        (),
+        "Functions of your own modules to trace without touching them: `shop.pricing:quote`, `shop.billing.*`.",
+    )
     python_excluded_urls: Setting[str | None] = Setting(
         "OTEL_PYTHON_EXCLUDED_URLS",
         g.text,
@@ -320,12 +314,6 @@ class Table:
         "scrubbed",
         "SQL in spans: literals replaced, as it is, or not at all.",
     )
-    trust_incoming = Setting(
-        "TELLWHY_TRUST_INCOMING",
-        g.text,
-        "always",
-        "`always`, `never`, or a header or CIDR rule: whether a caller's traceparent is adopted or only linked.",
-    )
 
     # --------------------------------------------------------------- tellwhy's own
     engine = Setting(
@@ -342,12 +330,6 @@ class Table:
     )
     spool_dir: Setting[str | None] = Setting(
         "TELLWHY_SPOOL_DIR", g.text, None, "Undelivered batches are kept on disk here, across restarts."
-    )
-    span_metrics: Setting[bool | None] = Setting(
-        "TELLWHY_SPAN_METRICS",
-        g.boolean,
-        None,
-        "Rate, errors and duration per span name, counted before sampling; on when a metrics exporter is set.",
     )
     log_correlation = Setting(
         "TELLWHY_LOG_CORRELATION",

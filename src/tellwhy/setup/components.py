@@ -15,7 +15,6 @@ from tellwhy.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from opentelemetry.sdk.trace import SpanProcessor
@@ -142,7 +141,7 @@ def _factory(group: str, name: str) -> Any:
     return load(entry_points(group)[name])
 
 
-def made(what: str, make: Callable[[], Any]) -> Any:
+def made(what: str, make: Any) -> Any:
     """Return what is made, or None and a line that says why not."""
     try:
         return make()

@@ -35,9 +35,7 @@ def _lean(settings: Settings, resource_attributes: dict[str, Any], processors: I
         provider.add_span_processor(processor)
 
     def in_forked_child() -> None:
-        provider.reconfigure(
-            resource_attributes={**provider.resource_attributes, **resource.after_fork(settings)}
-        )
+        provider.reconfigure(resource_attributes={**provider.resource_attributes, **resource.after_fork(settings)})
 
     fork.on_child(in_forked_child)
     return provider
@@ -45,6 +43,7 @@ def _lean(settings: Settings, resource_attributes: dict[str, Any], processors: I
 
 def _official(settings: Settings, resource_attributes: dict[str, Any], processors: Iterable[Any]) -> Any:
     from tellwhy.engine import official
+    from tellwhy.manual.lineage import Lineage
 
     provider = official.build(
         resource_attributes,
@@ -54,6 +53,8 @@ def _official(settings: Settings, resource_attributes: dict[str, Any], processor
         processors,
     )
     provider.after_fork = lambda: resource.after_fork(settings)
+    lineage: Any = Lineage()
+    provider.add_span_processor(lineage)  # what our own spans know of themselves, the SDK's are told
     return provider
 
 

@@ -26,11 +26,11 @@ class NoPropagator(TextMapPropagator):
     where callers expect a context, and requests fail.
     """
 
-    def extract(self, carrier: Any, context: Context | None = None, *_: Any, **__: Any) -> Context:
+    def extract(self, carrier: Any, context: Context | None = None, getter: Any = None) -> Context:  # noqa: ARG002
         """Return the context that was given, or an empty one."""
         return Context() if context is None else context
 
-    def inject(self, carrier: Any, *_: Any, **__: Any) -> None:
+    def inject(self, carrier: Any, context: Context | None = None, setter: Any = None) -> None:
         """Do nothing."""
 
     @property
@@ -42,7 +42,15 @@ class NoPropagator(TextMapPropagator):
 def put(settings: Settings) -> None:
     """Make the propagators that the settings name the global ones."""
     group = entry_points("opentelemetry_propagator")
-    names = [name for name in settings.propagators if name in group]
-    found = [made(f"OTEL_PROPAGATORS={name}", lambda name=name: load(group[name])()) for name in names]
+    found = [
+        made(f"OTEL_PROPAGATORS={name}", lambda target=group[name]: _make(target))
+        for name in settings.propagators
+        if name in group
+    ]
     usable = [propagator for propagator in found if propagator is not None]
     set_global_textmap(CompositePropagator(usable) if usable else NoPropagator())
+
+
+def _make(target: str) -> Any:
+    propagator_class: Any = load(target)
+    return propagator_class()

@@ -16,7 +16,7 @@ from _thread import RLock
 from tellwhy import diagnostics
 from tellwhy.engine import active
 from tellwhy.errors import ConfigurationError
-from tellwhy.patchers import contrib, hooks, records
+from tellwhy.patchers import contrib, hooks, records, table
 from tellwhy.patchers.lent import lent_environment
 from tellwhy.settings import load, read_pyproject
 
@@ -136,6 +136,7 @@ class Tracing:
         with _lock:
             hooks.forget_all()
             _unwatch()
+            table.uninstall()
             contrib.uninstall()
             if "logging" in sys.modules:
                 from tellwhy.logs import correlation
@@ -184,7 +185,23 @@ class Tracing:
             hooks.when_imported("opentelemetry.propagate", self._propagators_imported)
         hooks.when_imported("opentelemetry.trace", self._api_imported)
         hooks.when_imported("logging", self._correlate)
-        contrib.install(self.settings)
+        ours = table.install(self.settings) if self.settings.engine == "lean" else ()
+        contrib.install(self.settings, ours)
+        if self.settings.trace:
+            self._trace_modules()
+        if self.settings.redact:
+            from tellwhy import redaction
+
+            for problem in redaction.configure(self.settings.redact):
+                diagnostics.warn(problem)
+
+    def _trace_modules(self) -> None:
+        """Trace the program's own functions that the settings name, when their modules are imported."""
+        from tellwhy.manual.configured import module_names, trace_module
+
+        patterns = self.settings.trace
+        for name in module_names(patterns):
+            hooks.when_imported(name, lambda module: trace_module(module, patterns))
 
     def _propagators_imported(self, _module: ModuleType) -> None:
         # The API has read the others itself; what it makes of `none` breaks its callers.

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is the span of a WSGI request? From the call of the application until its response is closed.
+
+Its context is current while the application runs and while its response is
+iterated, step by step: between two steps the server's own context is in place,
+and what a generator made current stays so for its next step.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from opentelemetry.context.context import Context
+
+from tellwhy import diagnostics
+from tellwhy.engine.context import SPAN_KEY, get_context, put, reset_context, set_context
+from tellwhy.patchers import live, urls
+from tellwhy.patchers.exclusion import left_out_span
+from tellwhy.patchers.propagation import extract
+from tellwhy.patchers.semconv import status_code
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from tellwhy.patchers.server import Server
+
+KEY = "tellwhy.exchange"
+
+_PROPAGATORS = "opentelemetry.instrumentation.propagators"
+_WHOLE = (list, tuple)  # bodies whose iteration runs no code of the application's
+
+
+class Exchange:
+    """One request and its response, as far as it was traced."""
+
+    __slots__ = ("closes_quietly", "context", "error", "is_left_out", "is_whole", "server", "span", "token")
+
+    def __init__(self, server: Server, span: Any, context: Context, *, is_left_out: bool = False) -> None:
+        self.server = server
+        self.is_left_out = is_left_out
+        self.span: Any = span
+        self.context = context
+        self.token: Any = None
+        self.error: BaseException | None = None
+        self.is_whole = False  # the body is there already: no code will run while it is sent
+        self.closes_quietly = False  # nor when it is closed
+
+    def enter(self) -> None:
+        """Make the request's context current."""
+        self.token = set_context(self.context)
+
+    def leave(self) -> None:
+        """Put the server's context back, and keep what the application has made of its own."""
+        self.context = get_context()
+        try:
+            reset_context(self.token)
+        except (ValueError, RuntimeError):  # another thread or task goes on with the response
+            return
+
+    def fail(self, error: BaseException) -> None:
+        """Record an exception that the application did not handle, once."""
+        if self.error is not error and self.span is not None:
+            self.error = error
+            live.fail(self.span, error)
+
+    def start(self, status: str, headers: list[tuple[str, str]], environ: dict[str, Any]) -> None:
+        """Record what the application answers."""
+        span, server = self.span, self.server
+        if span is None:  # the server has closed the response before it was started
+            return
+        if span.is_recording():
+            server.words.response(span, status_code(status), server=True, failed=self.error is not None)
+            if server.response_headers and span.kind is live.SERVER:
+                said: dict[str, Any] = {}
+                server.response_headers.put(headers, said)
+                span.set_attributes(said)
+        if server.response_hook is not None and not self.is_left_out:
+            server.call_response_hook(span, environ, status, headers)
+
+    def end(self) -> None:
+        """End the span; more than once does no harm."""
+        span, self.span = self.span, None
+        if span is not None:
+            live.end(span)
+
+
+class Body:
+    """A response whose iteration is part of the request."""
+
+    __slots__ = ("_close", "_exchange", "_next")
+
+    def __init__(self, iterable: Iterable[bytes], exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._close = getattr(iterable, "close", None)
+        self._next = iter(iterable).__next__
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        exchange = self._exchange
+        exchange.enter()
+        try:
+            return self._next()
+        except StopIteration:
+            if exchange.closes_quietly:
+                exchange.end()
+            raise
+        except BaseException as error:
+            exchange.fail(error)
+            raise
+        finally:
+            exchange.leave()
+
+    def close(self) -> None:
+        """Close the application's response, and end the span."""
+        exchange = self._exchange
+        exchange.enter()
+        try:
+            if self._close is not None:
+                self._close()
+        except BaseException as error:
+            exchange.fail(error)
+            raise
+        finally:
+            exchange.leave()
+            exchange.end()
+
+    def __del__(self) -> None:
+        # A server that does not close what it was given: the span still ends.
+        exchange = getattr(self, "_exchange", None)
+        if exchange is not None:
+            exchange.end()
+
+
+def serve(server: Server, call: Callable[..., Any], environ: dict[str, Any], start_response: Any) -> Any:
+    """Call a WSGI application in a span of its own, unless none is wanted."""
+    try:
+        exchange = _begin(server, environ)
+        if exchange is None:
+            return call(environ, start_response)
+        answer = _watched(exchange, environ, start_response)
+        environ[KEY] = exchange
+        exchange.enter()
+    except Exception as error:
+        diagnostics.fault("the tracing of a WSGI request", error)
+        return call(environ, start_response)
+    try:
+        result = call(environ, answer)
+    except BaseException as error:
+        exchange.leave()
+        exchange.fail(error)
+        exchange.end()
+        raise
+    finally:
+        environ.pop(KEY, None)
+    exchange.leave()
+    return _handed_over(result, exchange, environ)
+
+
+def _begin(server: Server, environ: dict[str, Any]) -> Exchange | None:
+    tracer = server.spans.current()
+    if tracer is None:
+        return None
+    context: Context = get_context()
+    if live.is_silenced(context):
+        return None
+    current: Any = context.get(SPAN_KEY)
+    if current is not None and current.get_span_context().is_valid:
+        kind = live.INTERNAL
+    else:
+        kind = live.SERVER
+        context = extract(environ, context)
+    if server.excluded is not None and server.excluded(urls.of_environ(environ)):
+        return left_out(server, context)
+    words = server.words
+    said = words.request_of(environ) if server.spans.eager else None
+    method = words.method(environ.get("REQUEST_METHOD") or "GET")
+    span = live.begin(server.spans, tracer, words.span_name(method), kind, said, context)
+    if span is None:
+        return None
+    if span.is_recording():
+        if said is None:
+            live.fill(span, words.request_of(environ))
+        if server.request_headers and kind is live.SERVER:
+            span.set_attributes(_request_headers(server, environ))
+    inner = Context(context)
+    put(inner, SPAN_KEY, span)
+    if server.comment_tags is not None:
+        put(inner, server.COMMENT_KEY, server.comment_tags)
+    return Exchange(server, span, inner)
+
+
+def left_out(server: Server, context: Context) -> Exchange:
+    """Return an exchange that is not recorded, nor anything below it, here or in the next service."""
+    span = left_out_span(context)
+    inner = Context(context)
+    put(inner, SPAN_KEY, span)
+    return Exchange(server, span, inner, is_left_out=True)
+
+
+def _request_headers(server: Server, environ: dict[str, Any]) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    headers = [(key[5:].replace("_", "-"), value) for key, value in environ.items() if key.startswith("HTTP_")]
+    server.request_headers.put(headers, said)
+    return said
+
+
+def _watched(exchange: Exchange, environ: dict[str, Any], start_response: Any) -> Any:
+    """Return what the application is given as ``start_response``."""
+    propagators = sys.modules.get(_PROPAGATORS)
+    propagator: Any = None if propagators is None else propagators.get_global_response_propagator()
+    if propagator is None and exchange.server.response_hook is None and not exchange.span.is_recording():
+        return start_response
+
+    def answer(status: str, headers: list[tuple[str, str]], *exc_info: Any, **kwargs: Any) -> Any:
+        try:
+            if propagator is not None:
+                propagator.inject(headers, exchange.context, setter=_HeaderSetter)
+            exchange.start(status, headers, environ)
+        except Exception as error:
+            diagnostics.fault("the recording of a response", error)
+        return start_response(status, headers, *exc_info, **kwargs)
+
+    return answer
+
+
+class _HeaderSetter:
+    """Adds a header to a WSGI response."""
+
+    @staticmethod
+    def set(carrier: list[tuple[str, str]], key: str, value: str) -> None:
+        carrier.append((key, value))
+
+
+def _handed_over(result: Any, exchange: Exchange, environ: dict[str, Any]) -> Any:
+    """Return the response as the server may have it: watched until its end, if anything can happen there."""
+    if exchange.is_whole or type(result) in _WHOLE:
+        exchange.end()
+        return result
+    try:
+        file_wrapper = environ.get("wsgi.file_wrapper")
+        if isinstance(file_wrapper, type) and isinstance(result, file_wrapper):
+            return _file_handed_over(result, exchange)
+        return Body(result, exchange)
+    except Exception as error:  # not an iterable: the server will say so
+        diagnostics.debug(f"a response of type {type(result).__name__} is not watched: {error}")
+        exchange.end()
+        return result
+
+
+def _file_handed_over(result: Any, exchange: Exchange) -> Any:
+    """Watch the server's own file wrapper, which it must get back as it is to send the file in its own way."""
+    real_close = getattr(result, "close", None)
+
+    def close() -> None:
+        vars(result).pop("close", None)  # the two refer to each other no longer
+        try:
+            if real_close is not None:
+                real_close()
+        finally:
+            exchange.end()
+
+    try:
+        result.close = close
+    except (AttributeError, TypeError):  # a server's own type, written in C
+        exchange.end()
+    return result
