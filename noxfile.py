@@ -59,7 +59,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=MAIN)
 def types(session: nox.Session) -> None:
     """Types, as mypy and pyright see them; the public face as a user's code sees it."""
-    stubs = ["types-requests", "types-protobuf", "types-grpcio"]
+    stubs = ["types-requests", "types-protobuf", "types-grpcio", "types-psycopg2"]
     session.install("-e", ".[demo]", "mypy>=1.15", "pyright[nodejs]", *stubs, "structlog", "loguru", "pytest")
     session.run("mypy")
     session.run("pyright")

@@ -208,9 +208,7 @@ def cases() -> list[Case]:
             0.5,
             ("call",),
         ),
-        Case(
-            "get_current_span", below(root, trace.get_current_span), below(sdk_root, trace.get_current_span), 20
-        ),
+        Case("get_current_span", below(root, trace.get_current_span), below(sdk_root, trace.get_current_span), 20),
         Case(
             "set_attribute",
             lambda: root.set_attribute("order.id", 12345),

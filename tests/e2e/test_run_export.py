@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import ssl
 
 import pytest
@@ -211,28 +212,30 @@ from opentelemetry import trace
 tracer = trace.get_tracer("t")
 for number in range(10):
     tracer.start_span(str(number)).end()
-time.sleep(0.6)
-import os
-os._exit(0)
+print("made", flush=True)
+time.sleep(60)
 """
 
 
 def test_batch_size_and_delay(place: Place, receiver: OtlpReceiver) -> None:
     """Spans leave in batches of the given size, after the given delay, without anybody asking."""
     place.write("program.py", BATCHES)
+    place.environ |= {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "4", "OTEL_BSP_SCHEDULE_DELAY": "100"}
 
-    place.wrapped("python", "program.py", OTEL_BSP_MAX_EXPORT_BATCH_SIZE="4", OTEL_BSP_SCHEDULE_DELAY="100")
+    with place.start("tellwhy", "run", "python", "program.py"):
+        spans = receiver.spans(count=10, timeout=20)
 
-    assert sorted(span.name for span in receiver.spans()) == [str(number) for number in range(10)]
-    sizes = [_count(post) for post in receiver.posts]
-    assert max(sizes) == 4
+    assert sorted(span.name for span in spans) == [str(number) for number in range(10)]
+    assert max(_count(post) for post in receiver.posts) == 4
 
 
 def test_delay_holds_spans_back(place: Place, receiver: OtlpReceiver) -> None:
     """With a long delay nothing has left when the process is killed."""
-    place.write("program.py", BATCHES.replace("os._exit(0)", "os.kill(os.getpid(), 9)"))
+    place.write("program.py", BATCHES)
 
-    place.wrapped("python", "program.py", OTEL_BSP_SCHEDULE_DELAY="60000")
+    with place.start("tellwhy", "run", "python", "program.py", OTEL_BSP_SCHEDULE_DELAY="60000") as running:
+        running.wait_for("made")
+        running.stop(signal.SIGKILL)
 
     assert receiver.posts == []
 

@@ -46,7 +46,7 @@ def test_exit_status_is_the_programs(bare: Place, code: str) -> None:
 def test_exit_status_is_the_programs_with_spans(place: Place) -> None:
     """The same when there is something to deliver at exit: an exception stays an exception, a text a text."""
     spans = "from opentelemetry import trace\ntrace.get_tracer('t').start_span('work').end()\n"
-    for code in (EXITS["text"], EXITS["exception"], EXITS["three"], EXITS["interrupted"]):
+    for code in (EXITS["text"], EXITS["exception"], EXITS["three"], EXITS["interrupted"], EXITS["terminated"]):
         place.write("program.py", f"{spans}{code}\n")
 
         expected = place.run("python", "program.py")

@@ -158,6 +158,41 @@ def test_keyword_moves_the_export(place: Place, receiver: OtlpReceiver) -> None:
     assert [span.name for span in receiver.spans(count=1)] == ["before"]
 
 
+@pytest.mark.parametrize(
+    ("keyword", "names"),
+    [
+        ("python_disabled_instrumentations='flask'", []),
+        ("instrument=['requests']", []),
+        ("semconv_stability_opt_in='none'", ["http.method"]),
+        ("python_excluded_urls='nowhere'", ["http.request.method"]),
+        ("sdk_disabled=True", []),
+    ],
+)
+def test_keyword_about_libraries_wins_under_the_wrapper(
+    place: Place, receiver: OtlpReceiver, engine: str, keyword: str, names: list[str]
+) -> None:
+    """What the code says of instrumentations holds although the wrapper was there first."""
+    line = "before_app" if engine == "lean" else "before_flask"  # contrib#1921 again
+    place.write("program.py", _program(**{line: f"import tellwhy; tellwhy.setup_tracing({keyword})"}))
+
+    done = place.wrapped("python", "program.py")
+
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+    methods = [name for span in receiver.spans() for name in span.attributes if name.endswith(".method")]
+    assert methods == names
+    assert lines_of_others(done.stderr) == []
+
+
+def test_switched_on_in_code(place: Place, receiver: OtlpReceiver) -> None:
+    """``sdk_disabled=False`` in code wins over the variable, and over an earlier call."""
+    place.write("program.py", _program(before_flask="import tellwhy; tellwhy.setup_tracing(sdk_disabled=False)"))
+
+    done = place.wrapped("python", "program.py", OTEL_SDK_DISABLED="true")
+
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
+    assert [span.name for span in receiver.spans()] == ["GET /hello"]
+
+
 def test_keyword_sets_the_propagators(place: Place, receiver: OtlpReceiver) -> None:
     """Propagators from code hold although OpenTelemetry's API was imported before."""
     place.write(

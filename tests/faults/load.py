@@ -21,8 +21,8 @@ import time
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--endpoint", default="")
-    parser.add_argument("--requests", type=int, default=200, help="how many in all; 0 for as long as --seconds")
-    parser.add_argument("--seconds", type=float, default=0.0)
+    parser.add_argument("--requests", type=int, default=0, help="how many in all; 0 for as long as --seconds")
+    parser.add_argument("--seconds", type=float, default=1.2)
     parser.add_argument("--rate", type=float, default=200.0, help="requests a second; 0 for as many as possible")
     parser.add_argument("--spans", type=int, default=3, help="of one request")
     parser.add_argument("--queue", type=int, default=2048)
@@ -32,6 +32,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--spool", default="")
     parser.add_argument("--engine", choices=("lean", "sdk"), default="lean")
     parser.add_argument("--headers", default="")
+    parser.add_argument("--progress", default="", help="a file that holds the number of spans ended, at any moment")
+    parser.add_argument("--first-wait", type=float, default=0.0, help="seconds before the first retry, if not the real")
     return parser.parse_args()
 
 
@@ -58,11 +60,15 @@ def main() -> None:
 
 def make_tracer(given: argparse.Namespace):
     if given.engine == "lean":
-        from tellwhy.engine import TracerProvider
+        from tellwhy.engine.provider import TracerProvider
     else:
         from opentelemetry.sdk.trace import TracerProvider
     provider = TracerProvider(shutdown_on_exit=False)
     processor = None
+    if given.first_wait:
+        from tellwhy.delivery import retry
+
+        retry.FIRST_WAIT, retry.LONGEST_WAIT = given.first_wait, given.first_wait * 4
     if given.endpoint:
         from tellwhy.delivery import BatchSpanProcessor, OTLPSpanExporter
 
@@ -90,6 +96,7 @@ def install(given: argparse.Namespace, processor) -> None:
 def run(given: argparse.Namespace, tracer) -> tuple[list[float], list[int]]:
     latencies: list[float] = []
     rss = [memory()]
+    progress = os.open(given.progress, os.O_WRONLY | os.O_CREAT) if given.progress else None
     start = time.monotonic()
     number = 0
     while (number < given.requests) if given.requests else (time.monotonic() - start < given.seconds):
@@ -97,6 +104,8 @@ def run(given: argparse.Namespace, tracer) -> tuple[list[float], list[int]]:
         request(tracer, given.spans)
         latencies.append(time.perf_counter() - began)
         number += 1
+        if progress is not None:
+            os.pwrite(progress, b"%012d" % (number * given.spans), 0)
         if number % 500 == 0:
             rss.append(memory())
         if given.rate:

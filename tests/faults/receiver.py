@@ -126,6 +126,12 @@ def cut_body(exchange: Exchange) -> None:
     exchange.close()
 
 
+def take_and_cut(exchange: Exchange) -> None:
+    """Take the spans, and break off in the middle of saying so."""
+    exchange.take()
+    cut_body(exchange)
+
+
 def garbage(exchange: Exchange) -> None:
     """Answer with something that is not HTTP."""
     exchange.write(b"\x16\x03\x01 lorem ipsum dolor sit amet\n\n" * 4)
@@ -240,6 +246,7 @@ class FaultyReceiver:
         self.behave = behave
         self.accepting = accepting
         self.seen: Counter[bytes] = Counter()
+        self._latest = time.monotonic()
         self.requests = 0
         self.connections = 0
         self.targets: list[str] = []
@@ -271,7 +278,13 @@ class FaultyReceiver:
         """Count spans as received."""
         with self._changed:
             self.seen.update(spans)
+            self._latest = time.monotonic()
             self._changed.notify_all()
+
+    def quiet_for(self, seconds: float) -> bool:
+        """Tell whether nothing new has been taken for so long."""
+        with self._changed:
+            return time.monotonic() - self._latest > seconds
 
     def wait_for(self, count: int, timeout: float = 10.0) -> None:
         """Wait until so many different spans have been taken."""
@@ -363,6 +376,11 @@ class FaultyReceiver:
                 buffered += chunk
             exchange.body, buffered = buffered[:length], buffered[length:]
             yield exchange
+
+
+def pause(seconds: float) -> None:
+    """Let time pass: an outage has a length."""
+    time.sleep(seconds)
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 10.0, what: str = "the condition") -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from redaction.kinds import KINDS, READABLE, Kind, Readable, leaves, markdown
+from redaction.kind import Kind, Readable, leaves
+from redaction.kinds import KINDS, READABLE, markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "redaction.md"
 
@@ -50,5 +51,5 @@ def test_the_table_is_wide() -> None:
 
 
 def test_the_page_shows_the_table() -> None:
-    """The documentation's tables are these; ``python tests/redaction/kinds.py`` writes them anew."""
+    """The documentation's tables are these; ``PYTHONPATH=tests python -m redaction.kinds`` writes them anew."""
     assert markdown() in PAGE.read_text("utf-8")

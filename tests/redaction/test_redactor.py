@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tellwhy import redaction
-from tellwhy.redaction import Redactor
+from tellwhy.redaction.redactor import Redactor
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +87,9 @@ def test_attributes_without_secrets_cost_no_copy() -> None:
         "flags": (True, False),
         "db.system.name": "redis",
         "db.query.text": "GET ?",
+        "url.full": "https://a.example/?page=2&next=%2Fx%3Fa%3Db",
+        "http.request.header.accept": ["text/html"],
+        "process.command_args": ("python", "app.py"),
     }
 
     assert redaction.redact_attributes(attributes) is None

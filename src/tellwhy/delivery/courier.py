@@ -186,8 +186,8 @@ class Courier:
         if self._may_try(now, flushes) and (whole or len(self._queue) >= self._batch_size):
             tried = whole
             self._deliver(whole)
-        if self._store and self.outage.is_open:
-            self._store.keep_full_batches(self._queue, self._exporter, self._batch_size)
+        if self._store and self.outage.is_failing:
+            self._store.keep_batches(self._queue, self._exporter, self._batch_size, self._spool_from())
         self._waiting = self._unanswered(flushes)
         return tried
 
@@ -226,7 +226,7 @@ class Courier:
             queue.last_latency = round(seconds * 1000, 3)
             outage.succeeded()
             return True
-        queue.last_error = f"{outage.destination}: {attempt.error}"
+        queue.note_failure(f"{outage.destination}: {attempt.error}")
         outage.failed(attempt, lost(queue.snapshot()))
         return attempt.refused and not outage.is_open
 
@@ -244,7 +244,12 @@ class Courier:
         outage, waiting = self.outage, []
         for flush in flushes:
             flush.tried = True
-            if outage.is_failing and outage.answered and not self._stopping and outage.retry_at < flush.deadline:
+            if (
+                outage.is_failing
+                and outage.asks_for_patience
+                and not self._stopping
+                and outage.retry_at < flush.deadline
+            ):
                 waiting.append(flush)
             else:
                 flush.done.release()
@@ -256,7 +261,7 @@ class Courier:
         now = monotonic()
         was_empty = not queue
         if outage.retry_at:
-            attention = self._batch_size if self._store and outage.is_open else queue.bound + 1
+            attention = self._spool_from() if self._store else queue.bound + 1
             wait: float | None = outage.retry_at - now if queue or queue.spooled or self._is_waiting_on_disk() else None
             if wait is None:
                 attention = 1
@@ -270,6 +275,10 @@ class Courier:
         if len(queue) < attention and not self._flushes and not self._stopping:  # nothing has come in between
             self.worker.sleep(wait)
         return monotonic() + self._delay if was_empty else due
+
+    def _spool_from(self) -> int:
+        """Return the length of the queue that sends batches to disk: any full one in an outage, else half the queue."""
+        return self._batch_size if self.outage.is_open else max(self._batch_size, self._queue.bound // 2)
 
     def _is_waiting_on_disk(self) -> bool:
         return self._store is not None and self._store.is_waiting

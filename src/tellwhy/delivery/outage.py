@@ -40,7 +40,7 @@ class Outage:
         """Forget the failures: a forked child judges for itself."""
         self.failures = 0
         self.retry_at = 0.0  # 0: at the next regular turn
-        self.answered = False
+        self.asks_for_patience = False
         self.asked_to_wait = False
         self.said = False
         self._since = 0.0
@@ -66,7 +66,7 @@ class Outage:
             # What this very attempt lost belongs to the outage.
             self._lost_before = lost - sum(attempt.dropped.values())
         self.failures += 1
-        self.answered = attempt.answered
+        self.asks_for_patience = attempt.answered and not attempt.refused
         self.asked_to_wait = attempt.retry_after is not None
         wait = self._backoff.next(attempt.retry_after)
         # One refused batch says nothing about the next one; three in a row do.

@@ -114,10 +114,14 @@ class SpanQueue(Spans):
             self.delivered += attempt.delivered
             for reason, number in attempt.dropped.items():
                 self.drop(reason, number)
-            if attempt.error is not None:
-                self.failures += 1
             self.extendleft(reversed(attempt.left))
             self._drop_oldest()
+
+    def note_failure(self, error: str) -> None:
+        """Count an attempt that failed, and keep its reason."""
+        with self._lock:
+            self.failures += 1
+            self.last_error = error
 
     def settle_spooled(self, batch: list[Any], number: int) -> None:
         """Account for a batch that was in flight and of which so many spans are on disk now."""

@@ -46,9 +46,9 @@ class Store:
         ids = {id(span) for span in kept}
         return [span for span in spans if id(span) not in ids]
 
-    def keep_full_batches(self, queue: SpanQueue, exporter: Any, batch_size: int) -> None:
-        """While the receiver is away: put on disk what would fill the memory."""
-        while self._spool and len(queue) >= batch_size:
+    def keep_batches(self, queue: SpanQueue, exporter: Any, batch_size: int, length: int) -> None:
+        """While the receiver is away: put full batches on disk as long as the queue has this length."""
+        while self._spool and len(queue) >= length:
             batch = queue.take(batch_size)
             kept = self._write(exporter, batch)
             if not kept:
@@ -68,6 +68,8 @@ class Store:
         self._spool.tidy()
         while len(queue) < batch_size and (entry := self._spool.claim()) is not None:
             attempt = exporter.attempt_payload(entry.payload, entry.spans, entry.content_type, deadline())
+            if attempt.error is not None:
+                queue.note_failure(f"{outage.destination}: {attempt.error}")
             if attempt.left:
                 self._spool.release(entry)
                 outage.failed(attempt, lost(queue.snapshot()))

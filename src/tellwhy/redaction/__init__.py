@@ -10,20 +10,18 @@ proportion to the text. The table of what is covered and what is not stands in
 
 from __future__ import annotations
 
-from tellwhy.redaction.masks import mask_headers
-from tellwhy.redaction.redactor import Redactor
-from tellwhy.redaction.text import REDACTED
+from tellwhy.redaction.words import REDACTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from tellwhy.redaction.redactor import Redactor
     from tellwhy.redaction.statements import Analysis
 
 __all__ = [
     "REDACTED",
-    "Redactor",
     "analyze",
     "configure",
     "is_secret_key",
@@ -40,7 +38,18 @@ __all__ = [
     "summarize_sql",
 ]
 
-_current = Redactor()
+_current: Redactor | None = None
+_patterns: str | None = None
+
+
+def _redactor() -> Redactor:
+    """Build the redactor when the first value is looked at, not when the program starts."""
+    global _current
+    if _current is None:
+        from tellwhy.redaction.redactor import Redactor
+
+        _current = Redactor(_patterns)
+    return _current
 
 
 def configure(patterns: str | None) -> list[str]:
@@ -55,14 +64,14 @@ def configure(patterns: str | None) -> list[str]:
 
         What is wrong with it, in words; the rest is in force.
     """
-    global _current
-    _current = Redactor(patterns)
-    return _current.problems
+    global _current, _patterns
+    _current, _patterns = None, patterns
+    return _redactor().problems if patterns else []
 
 
 def is_secret_key(key: str) -> bool:
     """Say whether the value under this key is a secret."""
-    return _current.keys.name(key)
+    return (_current or _redactor()).keys.name(key)
 
 
 def redact_value(key: str, value: Any, *, text: bool = False) -> Any:
@@ -77,7 +86,7 @@ def redact_value(key: str, value: Any, *, text: bool = False) -> Any:
 
         text: Whether a string of an ordinary key is searched like free text.
     """
-    return _current.value(key, value, text=text)
+    return (_current or _redactor()).value(key, value, text=text)
 
 
 def redact_attributes(attributes: Mapping[str, Any], *, sql: bool = True) -> dict[str, Any] | None:
@@ -90,34 +99,41 @@ def redact_attributes(attributes: Mapping[str, Any], *, sql: bool = True) -> dic
 
         sql: Whether statements are scrubbed too (``TELLWHY_SQL`` is not ``raw``).
     """
-    return _current.attributes(attributes, sql=sql)
+    return (_current or _redactor()).attributes(attributes, sql=sql)
 
 
 def redact_text(text: str) -> str:
     """Return free text, such as an exception's message or a stack trace, without its secrets."""
-    return _current.text(text)
+    return (_current or _redactor()).text(text)
 
 
 def redact_url(url: str) -> str:
     """Return a URL, absolute or relative, without userinfo and values of secret parameters."""
-    return _current.url(url)
+    return (_current or _redactor()).url(url)
 
 
 def redact_query(query: str) -> str:
     """Return a query string or a form's body without the values of secret parameters."""
-    return _current.query(query)
+    return (_current or _redactor()).query(query)
 
 
 def redact_header(name: str, value: str) -> str:
     """Return a header's value without its secrets; those of secret headers go whole."""
-    return _current.header(name, value)
+    return (_current or _redactor()).header(name, value)
+
+
+def mask_headers(text: str) -> str:
+    """Return ``OTEL_EXPORTER_OTLP_HEADERS`` (``key=value,key=value``) with every value hidden."""
+    from tellwhy.redaction import masks
+
+    return masks.mask_headers(text)
 
 
 def mask_dsn(text: str) -> str:
     """Return a connection's URL or ``key=value`` string as diagnostics may show it."""
     from tellwhy.redaction import masks
 
-    return masks.mask_dsn(text, _current.keys)
+    return masks.mask_dsn(text, _redactor().keys)
 
 
 def analyze(statement: str, dialect: str = "postgresql") -> Analysis:
@@ -143,4 +159,4 @@ def scrub_db_error(text: str) -> str:
     """Return a message that is known to be a database's without the values that it repeats."""
     from tellwhy.redaction import db_errors
 
-    return _current.text(db_errors.scrub_error(text))
+    return (_current or _redactor()).text(db_errors.scrub_error(text))

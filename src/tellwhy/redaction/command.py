@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from tellwhy.redaction.text import REDACTED, redact_text
+from tellwhy.redaction.text import redact_text
+from tellwhy.redaction.words import REDACTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,9 @@
 What does a database's error message repeat of the statement that failed?
 
 PostgreSQL quotes the row that failed, the value that had the wrong type and the
-line of the statement; MySQL, Redis and SQLAlchemy do the like. What is known to
-be a value goes, in any text. Where a text is known to be a database's, what is
+line of the statement; MySQL, Redis and SQLAlchemy do the like, and clients quote
+pieces of headers and connection strings. What is known to be a value goes, in
+any text. Where a text is known to be a database's, what is
 not known to be a name goes as well.
 https://www.postgresql.org/docs/current/error-style-guide.html
 """
@@ -26,8 +27,10 @@ _COLON: Final = lazy(
     r""":(?:(?= ["'])|(?<=DETAIL:)|(?<=CONTEXT:)|(?<=QUERY:)|(?<=LINE [0-9]:)|(?<=LINE [0-9][0-9]:)|(?<=\[SQL:)"""
     r"|(?<=\[parameters:)|(?<=of range:)|(?<=ning with:)|(?<=sed error:)|(?<=\w :)(?= ))"
 )
-_DOUBLE_QUOTE: Final = lazy(r'"(?:(?<=alue ")|(?<=near ")|(?<=oken ")|(?<=ment ")|(?<=sion "))')
-_SINGLE_QUOTE: Final = lazy(r"'(?:(?<=entry ')|(?<=near ')|(?<=alue ')|(?<=mand '))")
+_DOUBLE_QUOTE: Final = lazy(
+    r'"(?:(?<=alue ")|(?<=near ")|(?<=oken ")|(?<=ment ")|(?<=sion ")|(?<=fter ")|(?<=host name ")(?=[^"]*@))'
+)
+_SINGLE_QUOTE: Final = lazy(r"'(?:(?<=entry ')|(?<=near ')|(?<=alue ')|(?<=alue b')|(?<=mand '))")
 
 # Where a value with line breaks ends: at the next part of PostgreSQL's message, of SQLAlchemy's, of a trace.
 _SECTION: Final = lazy(
@@ -55,6 +58,10 @@ _ENCLOSED: Final = (
     (" entry '", ("' for key",)),
     (" value: '", ("' for column", "'")),
     ("near '", ("' at line",)),
+    # A connection's string that was torn at the wrong character: what is shown is a piece of the password.
+    ('missing "=" after "', ('" in connection',)),
+    ('host name "', ("@",)),
+    ("nonnumeric port: '", ("@",)),
     ("with args beginning with: ", ("",)),
 )
 _OPENED: Final = lazy(
@@ -63,7 +70,7 @@ _OPENED: Final = lazy(
 )
 _UNQUOTED: Final = lazy(
     r"(\bout of range: )[^\"\s]\S*|(\bquery argument \$\d+[^:]{0,80}: )(?:(?! \().)+"
-    r"|(\bunknown command ['`])(?![A-Za-z._|\-]{1,40}['`])[^'`]*"
+    r"|(\bunknown command ['`])(?![A-Za-z._|\-]{1,40}['`])[^'`]*|(\bheader value:? b?['\"]).*(?=['\"])"
 )
 _PIPELINED: Final = lazy(r"\bCommand # \d{1,9} \(\S{1,40} ")
 _NEAR: Final = lazy(r'(\bat or near )"(.*)"')
@@ -154,7 +161,7 @@ def _redact_line(line: str) -> tuple[str, bool]:
     if (end := line.rfind(") of pipeline caused error")) >= 0 and (match := _PIPELINED.search(line)):
         line = f"{line[: match.end()]}?{line[max(end, match.end()) :]}"
     line = _NEAR.sub(_unless_keyword, line)
-    return _UNQUOTED.sub(lambda match: f"{match[1] or match[2] or match[3]}?", line), False
+    return _UNQUOTED.sub(lambda match: f"{match[match.lastindex or 0]}?", line), False
 
 
 def _redact_enclosed(line: str, start: int, closings: tuple[str, ...]) -> str:

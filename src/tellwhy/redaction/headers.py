@@ -9,9 +9,9 @@ secrets of those, ``baggage`` the values of members with secret names.
 
 from __future__ import annotations
 
-from tellwhy.redaction.text import REDACTED, redact_text
+from tellwhy.redaction.text import redact_text
 from tellwhy.redaction.urls import redact_url
-from tellwhy.redaction.words import words
+from tellwhy.redaction.words import REDACTED, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -188,4 +188,4 @@ class Keys:
             return True
         if low in _HEADERS_READABLE:
             return False
-        return low.endswith(("-key", "-signature", "-signature-256", "-hmac")) or _by_segments(key)
+        return low.endswith(("-key", "-clientcert")) or "-hmac" in low or _by_segments(key)

@@ -8,8 +8,9 @@ output into an issue reads the name of a header, and nobody needs its value.
 
 from __future__ import annotations
 
-from tellwhy.redaction.text import REDACTED, redact_text
+from tellwhy.redaction.text import redact_text
 from tellwhy.redaction.urls import redact_url
+from tellwhy.redaction.words import REDACTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from __future__ import annotations
 from tellwhy.redaction import command, headers, urls
 from tellwhy.redaction.keys import Keys
 from tellwhy.redaction.patterns import parse
-from tellwhy.redaction.text import REDACTED, redact_text
-from tellwhy.redaction.words import words
+from tellwhy.redaction.text import redact_text
+from tellwhy.redaction.words import REDACTED, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def _query(key: str, value: str, keys: Keys) -> str:
 
 
 def _header(key: str, value: str, keys: Keys) -> str:
-    return headers.redact_header(key.rpartition(".")[2], value, keys)
+    name = next(key[len(prefix) :] for prefix in _HEADER_PREFIXES if key.startswith(prefix))
+    return headers.redact_header(name, value, keys)
 
 
 def _text(key: str, value: str, keys: Keys) -> str:
@@ -146,7 +147,7 @@ class Redactor:
         value_of = self.value
         for key, value in attributes.items():
             redacted = value_of(key, value)
-            if redacted is not value:
+            if redacted is not value and redacted != value:
                 changed[key] = redacted
         if sql:
             for key in _STATEMENTS:

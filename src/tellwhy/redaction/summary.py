@@ -57,10 +57,10 @@ _ONE_TABLE: Final = lazy(
     rf"(?:INSERT INTO|insert into|DELETE FROM|delete from|UPDATE|update)\s+{_NAME}"
     r"(?=\s*(?:\(|(?:WHERE|where|SET|set|VALUES|values)\s|\Z))"
 )
+_CLAUSE_WORDS: Final = "WHERE GROUP ORDER LIMIT OFFSET FETCH HAVING WINDOW FOR"
 _CLAUSES: Final = {
-    verb: [f" {word} " for word in words.split()]
-    for words in ("WHERE GROUP ORDER LIMIT OFFSET FETCH HAVING WINDOW FOR",)
-    for verb, words in (("SELECT", words), ("select", words.lower()))
+    "SELECT": [f" {word} " for word in _CLAUSE_WORDS.split()],
+    "select": [f" {word} " for word in _CLAUSE_WORDS.lower().split()],
 }
 _DISTINCT_FROM: Final = frozenset((" DISTINCT", " distinct"))
 

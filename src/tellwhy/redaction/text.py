@@ -14,6 +14,7 @@ from tellwhy.redaction import db_errors, tokens
 from tellwhy.redaction.assignments import find_assigned, replace
 from tellwhy.redaction.lazy import lazy
 from tellwhy.redaction.urls import redact_url
+from tellwhy.redaction.words import REDACTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
     from tellwhy.redaction.keys import Keys
 
-REDACTED: Final = "[redacted]"
 _SHORTEST: Final = 6  # "pin=12"
 
 _URL: Final = lazy(r"""(?<![\w+.\-])[a-zA-Z][\w+.\-]{1,30}://[^\s"'<>`]+(?:['`][^\s"'<>`]*@[^\s"'<>`]*)?""")
+_TORN_URL: Final = lazy(r"""(?<=//)(?!REDACTED)[^\s/:@"'<>]{0,100}:[^\s@"'<>/]{1,200}(?=@)""")
 # "Bearer token" and "Basic authentication" are words: what follows a scheme has a digit or is long, or is
 # no word that people put there.
 _BEARER: Final = lazy(
@@ -38,9 +39,12 @@ _OPTION: Final = lazy(r"""-(?<!\S-)-?([A-Za-z][\w\-]{2,40})[ \t]+(?!-)(?:"([^"]*
 # mysql -phunter2, redis-cli -a hunter2, sshpass -p hunter2, curl -u user:hunter2
 _SHORT_OPTION: Final = lazy(
     r"(\b(?:mysql\w*|mariadb\w*)\b[^\n|;]{0,200}?\s-p|\b(?:redis-cli|valkey-cli)\b[^\n|;]{0,200}?\s-a\s+"
-    r"|\bsshpass\s+-p\s*|\bcurl\b[^\n|;]{0,400}?\s-u\s+[^\s:]+:)([^\s]+)"
+    r"|\bsshpass\s+-p\s*|\b(?:docker login|mongo\w*)\b[^\n|;]{0,200}?\s-p\s+"
+    r"|\bcurl\b[^\n|;]{0,400}?\s(?:-u|--user)\s+[^\s:]+:)([^\s]+)"
 )
-_SHORT_OPTIONS_OF: Final = ("mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", "curl")
+_SHORT_OPTIONS_OF: Final = ("mysql", "mariadb", "redis-cli", "valkey-cli", "sshpass", "docker login", "mongo", "curl")
+# Pydantic names the field in one line and repeats the input in the next.
+_VALIDATED: Final = lazy(r"(?m)^([\w.\[\]\-]{1,200})\n[ \t]+[^\n]{0,1000}?\binput_value=(.*?), input_type=")
 _PAIR: Final = lazy(r"""\(b?(["'])([\w\-.]{2,80})\1,\s*b?(["'])((?:[^"'\\]|\\.|(?!\3)["'])*)\3\)""")
 _ELEMENT: Final = lazy(r"<(?:\w+:)?(\w{2,80})(?:\s[^<>]{0,200})?>([^<>]+)</")
 
@@ -50,8 +54,10 @@ def redact_text(text: str, keys: Keys) -> str:
     if len(text) < _SHORTEST:
         return text
     # Each step is asked for by a substring or by one search that begins at a literal character.
-    if ":" in text and "://" in text:
+    if ":" in text and "//" in text:
         text = _URL.sub(lambda match: _redact_url(match, keys), text)
+        if "@" in text:
+            text = _TORN_URL.sub(REDACTED, text)
     text = db_errors.redact_repeated(text)
     if "earer " in text:
         text = _BEARER.sub(REDACTED, text)
@@ -63,6 +69,8 @@ def redact_text(text: str, keys: Keys) -> str:
         text = _PAIR.sub(lambda match: _by_name(match, 2, 4, keys), text)
     if "<" in text and "</" in text:
         text = _ELEMENT.sub(lambda match: _by_name(match, 1, 2, keys), text)
+    if "=" in text and "input_value=" in text:
+        text = _VALIDATED.sub(lambda match: _by_name(match, 1, 2, keys), text)
     text = tokens.redact_tokens_and_cards(text, REDACTED)
     if "=" in text or ":" in text:
         spans = find_assigned(text, keys)

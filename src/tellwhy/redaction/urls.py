@@ -12,6 +12,7 @@ https://opentelemetry.io/docs/specs/semconv/registry/attributes/url/
 from __future__ import annotations
 
 from tellwhy.redaction import tokens
+from tellwhy.redaction.assignments import find_assigned, replace
 from tellwhy.redaction.lazy import lazy
 
 TYPE_CHECKING = False
@@ -125,10 +126,12 @@ def _is_secret(key: str, keys: Keys) -> bool:
 
 
 def _redact_nested(value: str, keys: Keys, depth: int) -> str:
-    """Redact a parameter's value that is itself a URL or a query, encoded or not."""
+    """Redact a parameter's value that is itself a URL, a query or JSON, encoded or not."""
     has_parts = "=" in value or "@" in value or "?" in value
     if has_parts:
         return redact_url(value, keys, depth + 1) if depth < _MAX_NESTING else REDACTED
+    if '"' in value:  # JSON
+        return replace(value, find_assigned(value, keys), REDACTED)
     if "%" not in value or (decoded := _decoded(value)) == value.replace("+", " "):
         return tokens.redact_tokens(value, REDACTED)
     if depth >= _MAX_NESTING:

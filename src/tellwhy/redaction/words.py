@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How are lists of words written, so that a reader sees words and no punctuation?"""
+"""Which word stands where a secret was, and how are lists of words written?"""
 
 from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+REDACTED: Final = "[redacted]"
 
 
 def words(text: str) -> frozenset[str]:

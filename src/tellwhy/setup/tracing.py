@@ -18,7 +18,7 @@ from tellwhy.engine import active
 from tellwhy.errors import ConfigurationError
 from tellwhy.patchers import contrib, hooks, records, table
 from tellwhy.patchers.lent import lent_environment
-from tellwhy.settings import load, read_pyproject
+from tellwhy.settings import ROWS, load, read_pyproject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from tellwhy.resource import Identity
     from tellwhy.settings import Problem, Settings
     from tellwhy.setup.pipeline import Pipeline
+
+# What decides on how libraries are instrumented, beside all instrument… and python_….
+_OF_LIBRARIES = ("engine", "redact", "semconv_stability_opt_in", "sql", "trace", "trust_incoming")
 
 _lock = RLock()
 _current: Tracing | None = None
@@ -134,15 +137,12 @@ class Tracing:
         """
         global _current
         with _lock:
-            hooks.forget_all()
             _unwatch()
-            table.uninstall()
-            contrib.uninstall()
+            self._wait_no_more()
             if "logging" in sys.modules:
                 from tellwhy.logs import correlation
 
                 correlation.uninstall()
-            records.clear()
             if self._pipeline is not None:
                 self._pipeline.shutdown(timeout)
             active.deactivate()
@@ -177,6 +177,10 @@ class Tracing:
 
     def _start(self) -> None:
         active.prepare(lambda: self._build().provider)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Wait for everything that the program may import, and see to what it has imported."""
         for module in ("opentelemetry.propagate", "opentelemetry.sdk.trace"):
             hooks.around_import(module, lambda: lent_environment(self.settings))
         if "opentelemetry.propagate" in sys.modules:
@@ -194,6 +198,13 @@ class Tracing:
 
             for problem in redaction.configure(self.settings.redact):
                 diagnostics.warn(problem)
+
+    def _wait_no_more(self) -> None:
+        """Leave every library as it was."""
+        hooks.forget_all()
+        table.uninstall()
+        contrib.uninstall()
+        records.clear()
 
     def _trace_modules(self) -> None:
         """Trace the program's own functions that the settings name, when their modules are imported."""
@@ -241,12 +252,15 @@ class Tracing:
         self._overrides = dict(overrides)
         if settings == self.settings:
             return
-        propagators = self.settings.propagators
+        before = self.settings
         self.settings = settings
         self.problems = problems
         self._identity = None
-        if settings.propagators != propagators:
+        if settings.propagators != before.propagators:
             self._propagate()
+        if _of_libraries(settings) != _of_libraries(before):
+            self._wait_no_more()
+            self._wait()
         if "logging" in sys.modules:
             self._correlate()
         if self._pipeline is not None:
@@ -280,6 +294,13 @@ def _sampler(settings: Settings) -> str:
     return f"{settings.traces_sampler}{argument}"
 
 
+def _of_libraries(settings: Settings) -> tuple[Any, ...]:
+    """Return what decides on how libraries are instrumented."""
+    return tuple(
+        getattr(settings, name) for name in ROWS if name in _OF_LIBRARIES or name.startswith(("instrument", "python_"))
+    )
+
+
 def _unwatch() -> None:
     module = sys.modules.get("opentelemetry.trace")
     if module is not None:
@@ -302,9 +323,11 @@ def _setup(overrides: Mapping[str, Any], *, child: bool = False) -> Tracing | No
     if not child:
         for problem in problems:
             diagnostics.warn(str(problem))
-    if _current is not None:
+    if _current is not None and _current.enabled != settings.sdk_disabled:
         _current._change(settings, problems, merged)
         return _current
+    if _current is not None:  # switched off, or on again
+        _current.shutdown()
     _current = Tracing(settings, problems, merged)
     if not child:
         diagnostics.note(_current.start_line())
