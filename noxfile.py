@@ -86,7 +86,7 @@ def tests(session: nox.Session) -> None:
     if missing:
         session.log("not on this machine, so not tested: %s", ", ".join(missing))
     chosen = session.posargs or ([] if session.python == MAIN else ON_EVERY_PYTHON)
-    session.run("pytest", "-n", "3", "--dist", "loadgroup", *chosen)
+    session.run("python", "-m", "pytest", "-n", "3", "--dist", "loadgroup", *chosen)
 
 
 @nox.session(python=MAIN)
