@@ -22,9 +22,21 @@ for _variable in ("UV_CACHE_DIR", "PIP_CACHE_DIR", "PYRIGHT_PYTHON_CACHE_DIR"):
     os.environ.setdefault(_variable, str(_CACHE / _variable.partition("_")[0].lower()))
 
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
-SERVERS = ["gunicorn", "uvicorn", "fastapi", "httpx", "celery", "gevent", "structlog", "loguru"]
-INSTRUMENTATIONS = [f"opentelemetry-instrumentation-{name}" for name in ("asgi", "celery", "fastapi", "threading")]
-TEST = ["pytest>=8", "pytest-timeout", "pytest-xdist", "hypothesis", "trustme", *SERVERS, *INSTRUMENTATIONS]
+SERVERS = ["gunicorn", "uvicorn", "fastapi", "httpx", "celery", "django", "gevent", "structlog", "loguru"]
+INSTRUMENTATIONS = [
+    f"opentelemetry-instrumentation-{name}" for name in ("asgi", "celery", "django", "fastapi", "threading")
+]
+TEST = [
+    "pytest>=8",
+    "pytest-timeout",
+    "pytest-xdist",
+    "hypothesis",
+    "trustme",
+    "cloudpickle",
+    "hatchling",
+    *SERVERS,
+    *INSTRUMENTATIONS,
+]
 
 
 def _interpreters() -> list[str]:

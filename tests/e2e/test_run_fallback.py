@@ -25,6 +25,7 @@ def engine() -> str:
 
 
 SOURCE = Path(tellwhy.__file__).parent
+PTH = Path(__file__).parents[2] / "src" / "tellwhy" / "bootstrap" / "tellwhy.pth"  # a wheel has it beside the package
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def target(place: Place, interpreter: str) -> Place:
     """A place whose PYTHONPATH holds tellwhy as ``pip install --target`` leaves it, and what it depends on."""
     target = place.folder.parent / "target"
     shutil.copytree(SOURCE, target / "tellwhy", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(SOURCE / "bootstrap" / "tellwhy.pth", target)
+    shutil.copy(PTH, target)
     # Dependencies from where they are: PYTHONPATH reads no .pth file there either.
     place.environ["PYTHONPATH"] = os.pathsep.join([str(target), sysconfig.get_path("purelib")])
     place.environ["PATH"] = f"{Path(interpreter).parent}:/usr/bin:/bin"
@@ -119,7 +120,7 @@ def test_pip_install_target(place: Place, receiver: OtlpReceiver, interpreter: s
         "--disable-pip-version-check", "--target", str(target), str(root), timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert (target / "tellwhy.pth").read_text() == (SOURCE / "bootstrap" / "tellwhy.pth").read_text()
+    assert (target / "tellwhy.pth").read_text() == PTH.read_text()
 
     place.copy("one_span.py")
     path = os.pathsep.join([str(target), sysconfig.get_path("purelib")])

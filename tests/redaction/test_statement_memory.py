@@ -61,6 +61,15 @@ def test_memory_is_bounded_in_bytes(text: str) -> None:
     assert held(statements._memories["postgresql"]) <= BUDGET
 
 
+def test_unknown_dialects_share_a_memory() -> None:
+    """A db.system.name is text that anybody can write."""
+    for number in range(1000):
+        analyze("SELECT a FROM t", f"unheard_of_{number}")
+
+    assert len({id(memory) for memory in statements._memories.values()}) <= 4
+    assert len(statements._memories) <= 14
+
+
 def test_huge_statements_are_not_remembered() -> None:
     """A bulk insert comes once."""
     analyze("INSERT INTO t VALUES " + ", ".join(["(1, 'x')"] * MAX_REMEMBERED))

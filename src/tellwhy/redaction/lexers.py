@@ -131,6 +131,9 @@ _LEXERS: Final = {
 }
 
 
+KNOWN: Final = frozenset(_LEXERS)
+
+
 def lexer_for(dialect: str) -> Lexer:
     """Return the lexer of a ``db.system.name``; unknown ones get the one that is certain of least."""
     return _LEXERS.get(dialect, _CAUTIOUS)

@@ -10,13 +10,15 @@ in bytes, and what is huge or has a trace's id in it is not remembered.
 
 from __future__ import annotations
 
-from tellwhy.redaction.lexers import lexer_for
+from tellwhy.redaction.lexers import KNOWN, lexer_for
 from tellwhy.redaction.sql import CUT, safe_comment, scrub
 from tellwhy.redaction.summary import summarize
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
+
+    from tellwhy.redaction.lexers import Lexer
 
     Analysis = tuple[str, str | None, str | None, str | None]
 
@@ -38,8 +40,8 @@ class _Memory:
 
     __slots__ = ("lexer", "old", "shapes", "size", "young")
 
-    def __init__(self, dialect: str) -> None:
-        self.lexer = lexer_for(dialect)
+    def __init__(self, lexer: Lexer) -> None:
+        self.lexer = lexer
         self.clear()
 
     def clear(self) -> None:
@@ -90,6 +92,16 @@ class _Memory:
 _memories: dict[str, _Memory] = {}
 
 
+def _memory_of(dialect: str) -> _Memory:
+    """Return the memory of a dialect, which it shares with those that are read alike."""
+    # Anybody may write a db.system.name; the unknown ones have one place together.
+    name = dialect if dialect in KNOWN else "other_sql"
+    lexer = lexer_for(name)
+    memories = list(_memories.values())
+    memory = next((memory for memory in memories if memory.lexer is lexer), None) or _Memory(lexer)
+    return _memories.setdefault(name, memory)
+
+
 def analyze(statement: str, dialect: str = "postgresql") -> Analysis:
     """
     Return what a span may say of a statement: text, summary, operation, collection.
@@ -109,7 +121,7 @@ def analyze(statement: str, dialect: str = "postgresql") -> Analysis:
     try:
         memory = _memories[dialect]
     except KeyError:
-        memory = _memories[dialect] = _Memory(dialect)
+        memory = _memory_of(dialect)
     return memory.young.get(statement) or memory.find(statement)
 
 
