@@ -20,7 +20,15 @@ from tellwhy.delivery import encoder, encoder_json
 from tellwhy.engine import TracerProvider
 
 texts = st.text(max_size=10)
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.just(math.nan) | texts | st.binary(max_size=20)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.just(math.nan)
+    | texts
+    | st.binary(max_size=20)
+)
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=6
 )
