@@ -42,7 +42,7 @@ def test_two_lines_and_nothing_lost(receiver: FaultyReceiver, capfd: Any) -> Non
     """The receiver goes away and returns: one line for each, in words, and every span arrives once."""
     processor, tracer = start(receiver)
     make(tracer, 10)
-    receiver.wait_for(10)
+    wait_until(lambda: processor.stats()["delivered"] == 10)
     receiver.go_away()
     make(tracer, 20)
     wait_until(lambda: processor.stats()["export_failures"] >= 3)

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
@@ -295,6 +299,25 @@ def test_gunicorn(place: Place, receiver: OtlpReceiver, options: tuple[str, ...]
     assert lines_of_ours(done.stderr) == []
 
 
+@pytest.mark.parametrize("options", [()], ids=["one"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_uvicorn(place: Place, receiver: OtlpReceiver, options: tuple[str, ...], number: int) -> None:
+    """A graceful stop: uvicorn puts the default back and raises the signal again, and every span arrives."""
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    serve = "import sys, uvicorn\nif __name__ == '__main__':\n    sys.exit(uvicorn.main())\n"  # workers import it, too
+    place.write("serve.py", listen + serve)
+    command = ("python", "serve.py", "asgi_by_hand:app", "--port", "0", "--log-level", "info", *options)
+    with place.start(*command) as server:
+        port = server.wait_for(r"running on http://127\.0\.0\.1:(\d+)")
+        for path in range(5):
+            assert server.get(f"/{path}", port)[1] == "ok"
+        done = server.stop(number)
+
+    assert names(receiver) == [f"GET /{path}" for path in range(5)], done.stderr
+    assert lines_of_ours(done.stderr) == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--max-tasks-per-child", "1")], ids=["plain", "one-task-each"])
 def test_celery_prefork(place: Place, receiver: OtlpReceiver, tmp_path: Path, options: tuple[str, ...]) -> None:
     """Every task's span arrives, though the children of billiard leave by os._exit or are terminated."""
@@ -315,7 +338,8 @@ def test_celery_prefork(place: Place, receiver: OtlpReceiver, tmp_path: Path, op
     assert lines_of_ours(done.stderr) == []
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 13), reason="gevent's wheels for this version are not part of the tests")
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("gevent") is None, reason="gevent has no wheel for every Python")
 def test_gevent(place: Place, receiver: OtlpReceiver) -> None:
     """Patched first, as gevent demands: the worker is a greenlet, and neither blocks the other."""
     code = (
@@ -354,3 +378,29 @@ def test_the_parent_of_a_child_that_dies_keeps_its_connection(place: Place, rece
     wait_until(lambda: len(receiver.spans()) == 2, "both spans")
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(which("uwsgi") is None, reason="uWSGI has no wheels: it is tested where somebody has built it")
+@pytest.mark.parametrize("options", [(), ("--enable-threads",), ("--lazy-apps",)], ids=["plain", "threads", "lazy"])
+def test_uwsgi(place: Place, receiver: OtlpReceiver, options: tuple[str, ...]) -> None:
+    """Forks without telling Python: the workers find out by themselves, and every request's span arrives, once."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place.environ["PATH"] = os.environ["PATH"]
+    with place.start(
+        "uwsgi", "--master", "--processes", "2", "--module", "worker_app:app", "--http-socket", f"127.0.0.1:{port}",
+        "--virtualenv", sys.prefix, *options, SPAN_AT_IMPORT="yes",
+    ) as server:  # fmt: skip
+        pids: set[str] = set()
+        asked = 0
+        while len(pids) < 2 and asked < 2000:
+            pids.add(server.get(f"/{asked}", port)[1])
+            asked += 1
+        server.wait_for("generated 5 bytes", count=asked)  # it is done with them, not only we
+        done = server.stop(signal.SIGINT)
+    counted = Counter(name for name in names(receiver) if name != "at import")
+
+    assert counted == {f"GET /{number}": 1 for number in range(asked)}, done.stderr
+    assert lines_of_ours(done.stderr) == []

@@ -335,3 +335,85 @@ def test_other_exporters_have_no_spool(tmp_path: Path, capfd: Any) -> None:
 
     assert processor.stats()["dropped"] == {"exit": 2}
     assert "elsewhere is no OTLP/HTTP exporter of ours" in capfd.readouterr().err
+
+
+def test_a_refusal_does_not_cost_the_whole_folder(receiver: FaultyReceiver, tmp_path: Path) -> None:
+    """401 for a file: that one is dropped, as OTLP demands; the others wait until the credential is right."""
+    receiver.go_away()
+    processor, tracer = start(receiver, tmp_path, max_export_batch_size=10)
+    make(tracer, 10)
+    wait_until(lambda: processor.stats()["export_failures"] >= 3)
+    for number in range(1, 11):
+        make(tracer, 10)
+        wait_until(lambda spooled=number * 10: processor.stats()["spooled"] >= spooled)  # type: ignore[misc]
+    receiver.behave = status(401)
+    receiver.come_back()
+    wait_until(lambda: processor.stats()["dropped"].get("http_401", 0) >= 10)
+    receiver.behave = accept
+    wait_until(lambda: processor.stats()["spooled"] == 0)
+    processor.shutdown()
+    stats = processor.stats()
+
+    assert stats["produced"] == 110 == stats["delivered"] + stats["dropped"]["http_401"]
+    assert stats["dropped"]["http_401"] <= 50
+
+
+def test_a_disk_that_fills_up_in_the_middle(
+    receiver: FaultyReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written counts as spooled, what was not stays in the queue; the equation holds."""
+    receiver.go_away()
+    real, left = Spool.write, [3]
+
+    def write(self: Spool, *arguments: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+        real(self, *arguments)
+
+    monkeypatch.setattr(Spool, "write", write)
+    exporter = OTLPSpanExporter(receiver.endpoint + "/v1/traces", timeout=0.3, max_request_size=20_000)
+    processor = BatchSpanProcessor(
+        exporter, max_export_batch_size=10, schedule_delay_millis=30, spool_dir=str(tmp_path), exit_budget_millis=300
+    )
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)  # type: ignore[arg-type]
+    tracer = provider.get_tracer("test")
+    for _ in range(10):
+        tracer.start_span("span", attributes={"text": "x" * 5000}).end()
+    wait_until(lambda: processor.stats()["spooled"] > 0)
+    wait_until(lambda: processor.stats()["export_failures"] >= 4)
+    stats = processor.stats()
+    assert stats["produced"] == 10 == stats["spooled"] + stats["queued"]
+    assert 0 < stats["spooled"] < 10
+    receiver.come_back()
+    receiver.wait_for(10)
+    wait_until(lambda: processor.stats()["delivered"] == 10)
+    processor.shutdown()
+
+
+def test_a_flush_does_not_wait_for_the_files_of_others(receiver: FaultyReceiver, tmp_path: Path) -> None:
+    """What earlier processes left may take long; whoever flushes asks for their own spans only."""
+    left = Spool(str(tmp_path))
+    exporter = OTLPSpanExporter(receiver.endpoint + "/v1/traces")
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("test")
+    for _ in range(30):
+        span = tracer.start_span("old")
+        span.end()
+        ((payload, _),) = exporter.payloads([span])
+        left.write(payload, 1, TYPE)
+
+    def slow(exchange: Any) -> None:
+        time.sleep(0.1)
+        accept(exchange)
+
+    receiver.behave = slow
+    processor, tracer = start(receiver, tmp_path)
+    make(tracer, 1)
+    started = time.monotonic()
+
+    assert processor.force_flush(10_000) is True
+    assert time.monotonic() - started < 2.0
+    receiver.wait_for(31)
+    wait_until(lambda: processor.stats()["recovered"] == 30)
+    processor.shutdown()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dis
 import itertools
 import os
 import random
@@ -19,6 +20,7 @@ from opentelemetry.trace import StatusCode
 from support.engines import Engine, ours
 from tellwhy.engine import RandomIdGenerator, SpanLimits, TracerProvider
 from tellwhy.engine.ids import random_bits
+from tellwhy.engine.span import Span
 
 fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -78,6 +80,19 @@ def test_of_many_threads_one_ends_the_span() -> None:
         at_once(4, lambda _number, span=span: span.end())  # type: ignore[misc]
 
     assert len(engine.spans) == 200
+
+
+def test_between_the_check_and_the_store_of_the_end_nothing_happens() -> None:
+    """In ``Span.end`` the test of ``_end`` falls through to its assignment: no call and no taken jump in between."""
+    code = list(dis.get_instructions(Span.end))
+    store = next(place for place, one in enumerate(code) if (one.opname, one.argval) == ("STORE_ATTR", "_end"))
+    check = max(place for place in range(store) if (code[place].opname, code[place].argval) == ("LOAD_ATTR", "_end"))
+    between = [one.opname for one in code[check + 1 : store]]
+
+    assert len([name for name in between if name.startswith("POP_JUMP")]) == 1
+    assert all(
+        name.startswith(("LOAD_FAST", "LOAD_CONST", "IS_OP", "POP_JUMP", "CACHE", "NOT_TAKEN")) for name in between
+    )
 
 
 def test_without_the_gil_one_thread_ends_the_span(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,9 +217,10 @@ def test_spans_open_at_a_fork_are_the_parents() -> None:
                 pass
             trace.get_current_span().end()
             outer.end()
-            return [span.name for span in engine.spans], own.parent == trace.get_current_span().get_span_context()
+            below = own.parent == trace.get_current_span().get_span_context()
+            return [span.name for span in engine.spans], below, own._local_root
 
-        assert in_child(work) == repr((["of child"], True))
+        assert in_child(work) == repr((["of child"], True, None))
     assert [span.name for span in engine.spans] == ["inner", "outer"]
 
 

@@ -351,21 +351,22 @@ def test_a_tracer_configurator_switches_tracers_off_and_on() -> None:
     assert off.start_span("x").is_recording()
 
 
-def test_counts_spans_for_the_sdks_own_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the SDK's switch on, its two instruments count our spans as they count its own."""
+@pytest.mark.parametrize("sampler", [sdk_trace.sampling.DEFAULT_ON, sdk_trace.sampling.DEFAULT_OFF])
+def test_counts_spans_for_the_sdks_own_metrics(monkeypatch: pytest.MonkeyPatch, sampler: Any) -> None:
+    """With the SDK's switch on, its two instruments count our spans as they count its own, unsampled ones too."""
     monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
 
     def counted(kind: Any) -> list[tuple[str, Any, dict[str, Any]]]:
         reader = InMemoryMetricReader()
         meters = MeterProvider(metric_readers=[reader], resource=Resource({}))
         provider = kind(
-            sampler=sdk_trace.sampling.ALWAYS_ON,
+            sampler=sampler,
             resource=Resource({}),
             shutdown_on_exit=False,
             meter_provider=meters,
         )
         tracer = provider.get_tracer("x")
-        with tracer.start_as_current_span("a"):
+        with tracer.start_as_current_span("a"), tracer.start_as_current_span("b"):
             tracer.start_span("left open")
         data: Any = reader.get_metrics_data()
         meters.shutdown()

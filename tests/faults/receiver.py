@@ -246,7 +246,6 @@ class FaultyReceiver:
         self.behave = behave
         self.accepting = accepting
         self.seen: Counter[bytes] = Counter()
-        self._latest = time.monotonic()
         self.requests = 0
         self.connections = 0
         self.targets: list[str] = []
@@ -278,13 +277,7 @@ class FaultyReceiver:
         """Count spans as received."""
         with self._changed:
             self.seen.update(spans)
-            self._latest = time.monotonic()
             self._changed.notify_all()
-
-    def quiet_for(self, seconds: float) -> bool:
-        """Tell whether nothing new has been taken for so long."""
-        with self._changed:
-            return time.monotonic() - self._latest > seconds
 
     def wait_for(self, count: int, timeout: float = 10.0) -> None:
         """Wait until so many different spans have been taken."""

@@ -42,17 +42,18 @@ _SPANS_AT_A_TIME = 32  # some 0.2 ms of encoding
 
 class Attempt:
     """
-    The account of one try: every span is delivered, dropped for a reason, or left.
+    The account of one try: every span is delivered, put on disk, dropped for a reason, or left.
 
     ``answered`` tells whether the receiver is alive (it answered, if only to say
     "later"), ``refused`` that it said no for good.
     """
 
-    __slots__ = ("answered", "delivered", "dropped", "error", "left", "refused", "retry_after")
+    __slots__ = ("answered", "delivered", "dropped", "error", "left", "refused", "retry_after", "spooled")
 
     def __init__(self, spans: Iterable[Any]) -> None:
         self.left = list(spans)
         self.delivered = 0
+        self.spooled = 0
         self.dropped: dict[str, int] = {}
         self.error: str | None = None
         self.answered = False
@@ -62,6 +63,10 @@ class Attempt:
     def deliver(self, part: Sequence[Any]) -> None:
         """Note that the receiver has taken these."""
         self.delivered += self._settle(part)
+
+    def spool(self, part: Sequence[Any]) -> None:
+        """Note that these are on disk."""
+        self.spooled += self._settle(part)
 
     def drop(self, part: Sequence[Any], reason: str) -> None:
         """Note that these will never be delivered."""

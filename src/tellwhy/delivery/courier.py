@@ -91,6 +91,7 @@ class Courier:
     def _reset(self) -> None:
         self._flushes: list[_Flush] = []  # not seen by the worker yet
         self._waiting: list[_Flush] = []  # for a receiver that has asked to be tried again soon
+        self._overdue = 0.0
         self._stopping = False
         self._ended = threading.Lock()
         self._deadline = float("inf")
@@ -179,24 +180,25 @@ class Courier:
         """Do what is to be done now; tell whether everything that was queued has had its try."""
         self._queue.attend_at(self._queue.bound + 1)
         requests, self._flushes = self._flushes, []
-        flushes = self._waiting + requests
+        self._waiting += requests
         now = monotonic()
-        whole = bool(flushes) or now >= due
+        self._overdue = now + self._delay
+        whole = bool(self._waiting) or now >= due
         tried = False
-        if self._may_try(now, flushes) and (whole or len(self._queue) >= self._batch_size):
+        if self._may_try(now) and (whole or len(self._queue) >= self._batch_size):
             tried = whole
             self._deliver(whole)
         if self._store and self.outage.is_failing:
             self._store.keep_batches(self._queue, self._exporter, self._batch_size, self._spool_from())
-        self._waiting = self._unanswered(flushes)
+        self._waiting = self._unanswered(self._waiting)
         return tried
 
-    def _may_try(self, now: float, flushes: list[_Flush]) -> bool:
+    def _may_try(self, now: float) -> bool:
         outage = self.outage
         if now >= outage.retry_at:
             return True
         # Whoever flushes is worth one more try, unless the receiver has named a time.
-        return not outage.asked_to_wait and any(not flush.tried for flush in flushes)
+        return not outage.asked_to_wait and any(not flush.tried for flush in self._waiting)
 
     def _deliver(self, whole: bool) -> None:
         queue, outage = self._queue, self.outage
@@ -209,9 +211,16 @@ class Courier:
             batch = queue.take(size)
             carried = not batch or self._carry(batch)
         if carried and self._store:
-            self._store.deliver(queue, self._exporter, outage, self._attempt_deadline, self._batch_size)
+            self._store.deliver(queue, self._exporter, outage, self._attempt_deadline, self._has_more_urgent)
         if was_failing and not outage.is_failing:
             outage.over(queue.delivered - kept, lost(queue.snapshot()))
+
+    def _has_more_urgent(self) -> bool:
+        """Tell whether what is on disk must wait: for a fresh batch, for spans in delay, for somebody's flush."""
+        queue = self._queue
+        if len(queue) >= self._batch_size or (queue and monotonic() >= self._overdue):
+            return True
+        return bool(self._waiting or self._flushes) and not queue.spooled
 
     def _carry(self, batch: list[Any]) -> bool:
         """Try one batch; tell whether to go on with the next."""
@@ -265,6 +274,8 @@ class Courier:
             wait: float | None = outage.retry_at - now if queue or queue.spooled or self._is_waiting_on_disk() else None
             if wait is None:
                 attention = 1
+        elif self._is_waiting_on_disk():
+            return now
         elif queue:
             attention, wait = self._batch_size, due - now
         else:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from tellwhy import diagnostics
 from tellwhy.delivery import wire
-from tellwhy.delivery.batches import batches
+from tellwhy.delivery.batches import Heads, batches
 from tellwhy.delivery.span_fields import LinkFields, SpanFields, mapping, read, text
 from tellwhy.delivery.wire import FLAGS_LOCAL, FLAGS_REMOTE, delimited, pack_double, pack_times, varint
 from tellwhy.engine.span import Span
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-    from tellwhy.delivery.batches import Group
+    from tellwhy.delivery.batches import Group, Head
 
 MAX_BYTES = 3_500_000
 """A request's usual bound: below the 4 MiB that gRPC servers take, and a proxy's usual 4 or 5 MB."""
@@ -67,7 +67,7 @@ def split(spans: Sequence[Any], max_bytes: int | None = MAX_BYTES) -> Iterator[t
 
         max_bytes: The bound, in bytes; None for one request, however large.
     """
-    for groups, held in batches(spans, max_bytes, body, wire.span, head_of, _FRAME):
+    for groups, held in batches(spans, max_bytes, body, wire.span, _heads_around.of, _FRAME):
         yield _request(groups), held
 
 
@@ -80,17 +80,6 @@ def body(span: Any) -> bytes:
             # Surrogates, times before 1970, a dict that is still being written: nothing that wire cannot do.
             diagnostics.debug(f"a span takes the long way to the wire: {type(error).__name__}", key="long-way")
     return wire.span(SpanFields(span))
-
-
-def head_of(span: Any) -> tuple[bytes, bytes, bytes, bytes]:
-    """Return what stands around a span: resource, its schema URL, scope, its schema URL, each as a field."""
-    if type(span) is Span:
-        resource: Any = span._core.resource
-        scope: Any = span._scope
-    else:
-        resource = read(span, "resource")
-        scope = read(span, "instrumentation_scope")
-    return (*_known(_resources, resource, _resource), *_known(_scopes, scope, _scope))
 
 
 def _request(groups: Iterable[Group]) -> bytes:
@@ -230,19 +219,11 @@ def _int(value: int) -> bytes:
     return encoded
 
 
-_MOST_CONSTANTS = 64
-_resources: dict[int, tuple[Any, tuple[bytes, bytes]]] = {}
-_scopes: dict[int, tuple[Any, tuple[bytes, bytes]]] = {}
+def _around(resource: Any, scope: Any) -> Head:
+    return (*_resource(resource), *_scope(scope))
 
 
-def _known(cache: dict[int, tuple[Any, tuple[bytes, bytes]]], thing: Any, encode_it: Any) -> tuple[bytes, bytes]:
-    """Return the fields of a resource or scope; by identity, which the cache keeps from being given away."""
-    found = cache.get(id(thing))
-    if found is None:
-        if len(cache) >= _MOST_CONSTANTS:
-            cache.clear()
-        found = cache[id(thing)] = (thing, encode_it(thing))
-    return found[1]
+_heads_around = Heads(_around)
 
 
 def _resource(resource: Any) -> tuple[bytes, bytes]:

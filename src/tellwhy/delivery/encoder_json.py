@@ -13,17 +13,16 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from math import isfinite, isnan
 
-from tellwhy.delivery.batches import batches
+from tellwhy.delivery.batches import Heads, batches
 from tellwhy.delivery.encoder import MAX_BYTES
 from tellwhy.delivery.span_fields import SpanFields, mapping, read, text
-from tellwhy.engine.span import Span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from tellwhy.delivery.batches import Group
+    from tellwhy.delivery.batches import Group, Head
     from tellwhy.delivery.span_fields import EventFields, LinkFields
 
 _FRAME = (1, 120)  # a comma; for a request, a resource and a scope, their names and braces
@@ -39,7 +38,7 @@ def encode(spans: Sequence[Any]) -> bytes:
 
 def split(spans: Sequence[Any], max_bytes: int | None = MAX_BYTES) -> Iterator[tuple[bytes, Sequence[Any]]]:
     """Yield requests of at most ``max_bytes`` each, and the spans that each holds; as ``encoder.split`` does."""
-    for groups, held in batches(spans, max_bytes, _body, _body_of, _head, _FRAME):
+    for groups, held in batches(spans, max_bytes, _body, _body_of, _heads_around.of, _FRAME):
         yield _request(groups), held
 
 
@@ -51,13 +50,7 @@ def _body_of(fields: SpanFields) -> bytes:
     return _dump(_span(fields)).encode()
 
 
-def _head(span: Any) -> tuple[bytes, bytes, bytes, bytes]:
-    if type(span) is Span:
-        resource: Any = span._core.resource
-        scope: Any = span._scope
-    else:
-        resource = read(span, "resource")
-        scope = read(span, "instrumentation_scope")
+def _around(resource: Any, scope: Any) -> Head:
     of_resource = _without_defaults(attributes=_attributes(mapping(read(resource, "attributes"))))
     of_scope = _without_defaults(
         name=text(read(scope, "name")),
@@ -70,6 +63,9 @@ def _head(span: Any) -> tuple[bytes, bytes, bytes, bytes]:
         _dump(of_scope).encode(),
         _dump(text(read(scope, "schema_url"))).encode(),
     )
+
+
+_heads_around = Heads(_around)
 
 
 def _request(groups: Iterable[Group]) -> bytes:

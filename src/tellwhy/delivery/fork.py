@@ -55,6 +55,7 @@ class _Forks:
         self.guards: list[Guard] = []
         self.inherited: set[int] = set()
         self.born = 0
+        self.pid = os.getpid()
 
     def watch(self) -> None:
         """Register with the interpreter, once."""
@@ -78,6 +79,7 @@ class _Forks:
     def _in_child(self) -> None:
         from time import time_ns
 
+        self.pid = os.getpid()
         for guard in self.guards:
             guard.after_fork_in_child()
         self.importing = RLock()
@@ -128,6 +130,19 @@ def on_child(callback: Callable[[], object]) -> Callable[[], None]:
             _forks.callbacks.remove(callback)
 
     return forget
+
+
+def is_told() -> bool:
+    """Tell whether forks reach us: uWSGI forks its workers without a word to Python."""
+    return "uwsgi" not in sys.modules
+
+
+def catch_up() -> bool:
+    """Do what a fork that did not reach us left undone; tell whether there was one."""
+    if os.getpid() == _forks.pid:
+        return False
+    _forks._in_child()
+    return True
 
 
 def importing() -> RLock:

@@ -202,9 +202,9 @@ class _Provider:
     """
     A provider of the SDK, made to keep the deadline.
 
-    Its shutdown may block for half a minute, and at interpreter exit no thread
-    can be started to wait for it in our place. So the thread is started while
-    that is possible, and sleeps until it is needed.
+    Its shutdown may block for half a minute, so a thread waits for it in our
+    place. Python 3.12, and it alone, starts no thread at interpreter exit:
+    there the thread is started in advance, and sleeps until it is needed.
     """
 
     has_said_why = False
@@ -212,7 +212,9 @@ class _Provider:
 
     def __init__(self, provider: Any) -> None:
         self._provider = provider
-        self._start()
+        self._pid = 0
+        if sys.version_info[:2] == (3, 12):
+            self._start()
         fork.register(self)
 
     def force_flush(self, timeout_millis: float | None = None) -> bool:

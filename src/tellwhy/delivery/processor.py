@@ -89,6 +89,8 @@ class BatchSpanProcessor:
         self._leaving: Budget | None = None
         self._is_shut_down = False
         fork.register(self)
+        if not fork.is_told():
+            self._queue.watch()
         if meter_provider is not None:
             from tellwhy.delivery.self_metrics import SelfMetrics
 
@@ -204,8 +206,16 @@ class BatchSpanProcessor:
         elif self._leaving is not None:
             self.leave(self._leaving)
         else:
-            queue.attend_at(queue.bound + 1)
-            self._courier.call()
+            if queue.is_watched:
+                span = queue[-1]
+                if fork.catch_up():  # what else was in the queue is the parent's
+                    queue.append(span)
+            if len(queue) > queue.bound:
+                queue.popleft()
+                next(queue.overflow.numbers)
+            elif len(queue) >= queue.wanted:
+                queue.attend_at(queue.bound + 1)
+                self._courier.call()
 
 
 class _Defaults:

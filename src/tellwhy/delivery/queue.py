@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from threading import RLock
 
-from tellwhy.delivery.stats import ENCODING, QUEUE_FULL, Counter, empty
+from tellwhy.delivery.stats import QUEUE_FULL, Counter, empty
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class SpanQueue(Spans):
     ``attention`` is the length from which whoever appends must look up: 1 while
     the courier sleeps with nothing to do, a batch while it waits for one to
     fill, ``bound + 1`` while it is at work (then the one thing to do is to drop
-    the oldest), 0 when the process leaves.
+    the oldest), 0 when the process leaves or every span must be looked at.
+    ``wanted`` is the same without the last case.
     """
 
     __slots__ = (
@@ -50,16 +51,19 @@ class SpanQueue(Spans):
         "in_flight",
         "inherited",
         "is_leaving",
+        "is_watched",
         "last_error",
         "last_latency",
         "overflow",
         "recovered",
         "spooled",
+        "wanted",
     )
 
     def __init__(self, bound: int) -> None:
         super().__init__()
         self.bound = bound
+        self.is_watched = False
         self.reset()
 
     def reset(self) -> None:
@@ -68,8 +72,8 @@ class SpanQueue(Spans):
         # Reentrant: a signal handler may read the counts while its own thread writes them.
         self._lock = RLock()
         self.inherited: set[int] = set()
-        self.attention = 1
         self.is_leaving = False
+        self.attend_at(1)
         self.in_flight: list[Any] = []
         self.overflow = Counter()
         self.delivered = 0
@@ -82,9 +86,15 @@ class SpanQueue(Spans):
 
     def attend_at(self, length: int) -> None:
         """Set from which length on whoever appends must look up; from the first span on once the process leaves."""
+        self.wanted = length
         self.attention = length
-        if self.is_leaving:  # asked after the assignment: whichever thread comes last, 0 stays
+        if self.is_leaving or self.is_watched:  # asked after the assignment: whichever thread comes last, 0 stays
             self.attention = 0
+
+    def watch(self) -> None:
+        """Let every span be looked at: the process may turn out to be another one."""
+        self.is_watched = True
+        self.attend_at(self.wanted)
 
     def leave(self) -> None:
         """From now on every span needs attention: the process, or the processor, is about to end."""
@@ -94,6 +104,7 @@ class SpanQueue(Spans):
     def take(self, number: int) -> list[Any]:
         """Take the oldest spans, up to a number, into flight."""
         with self._lock:
+            self.extendleft(reversed(self.in_flight))  # what an attempt that broke off has left behind
             batch: list[Any] = []
             self.in_flight = batch
             try:
@@ -112,6 +123,7 @@ class SpanQueue(Spans):
                 return
             self.in_flight = []
             self.delivered += attempt.delivered
+            self.spooled += attempt.spooled
             for reason, number in attempt.dropped.items():
                 self.drop(reason, number)
             self.extendleft(reversed(attempt.left))
@@ -123,13 +135,10 @@ class SpanQueue(Spans):
             self.failures += 1
             self.last_error = error
 
-    def settle_spooled(self, batch: list[Any], number: int) -> None:
-        """Account for a batch that was in flight and of which so many spans are on disk now."""
+    def note_spooled(self, number: int) -> None:
+        """Account for spans that had left the queue and are on disk now."""
         with self._lock:
-            if self.in_flight is batch:
-                self.in_flight = []
-                self.spooled += number
-                self.drop(ENCODING, len(batch) - number)
+            self.spooled += number
 
     def settle_recovered(self, attempt: Attempt, *, ours: bool) -> None:
         """Account for a batch from disk, written by this process or by another one."""
@@ -151,7 +160,7 @@ class SpanQueue(Spans):
     def give_up(self) -> list[Any]:
         """Take everything that waits or is in flight; whoever still tries to deliver it counts no more."""
         with self._lock:
-            given_up = [*self.in_flight, *self.take(len(self))]
+            given_up = self.take(len(self) + len(self.in_flight))
             self.in_flight = []
             return given_up
 

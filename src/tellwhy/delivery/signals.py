@@ -26,6 +26,8 @@ import faulthandler
 import os
 import sys
 
+from tellwhy.delivery import fork
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
@@ -56,7 +58,7 @@ class Sigterm:
 
     def install(self) -> None:
         """Put our name into Python's table, if the default stands there; the kernel's default stays in force."""
-        self._is_installed = "uwsgi" not in sys.modules  # has handlers of its own that Python does not know of
+        self._is_installed = fork.is_told()  # uWSGI has signal handlers, too, that Python does not know of
         if self._is_installed and self._pipe is None and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
             blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGTERM)
             try:

@@ -10,6 +10,7 @@ ring it; releasing takes no other lock and cannot block.
 from __future__ import annotations
 
 import _thread
+import os
 import threading
 
 from tellwhy import diagnostics
@@ -32,12 +33,13 @@ class Worker:
         """Forget the thread: after a fork it is the parent's."""
         self.is_running = False
         self._ident = 0
+        self._pid = 0
         self._starting = _thread.allocate_lock()
         self._bell = _thread.allocate_lock()
 
     def call(self) -> bool:
         """Wake the thread, or start it if there is none; False if the interpreter grants no thread."""
-        if not self.is_running:
+        if not self.is_running or self._pid != os.getpid():
             return self._start()
         try:
             self._bell.release()
@@ -60,8 +62,9 @@ class Worker:
         if not self._starting.acquire(blocking=False):
             return True  # another thread is at it
         try:
-            if self.is_running:
+            if self.is_running and self._pid == os.getpid():
                 return True
+            self._pid = os.getpid()
             # Made here, not earlier: a lock and a thread from before gevent's monkey
             # patching do not go with those from after it.
             self._bell = threading.Lock()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from opentelemetry.trace import get_current_span
 
 from tellwhy import diagnostics
+from tellwhy.engine.samplers import DROP
 from tellwhy.engine.tracer import Tracer
 
 TYPE_CHECKING = False
@@ -21,11 +22,20 @@ if TYPE_CHECKING:
 
 
 def metrics(meter_provider: Any) -> Any:
-    """Return what the SDK counts its spans with; imports it."""
-    from opentelemetry.metrics import get_meter_provider
-    from opentelemetry.sdk.trace._tracer_metrics import create_tracer_metrics
+    """Return what the SDK counts its spans with, imported from there; None if this SDK does not count them so."""
+    try:
+        from opentelemetry.metrics import get_meter_provider
+        from opentelemetry.sdk.trace._tracer_metrics import create_tracer_metrics
 
-    return create_tracer_metrics(meter_provider or get_meter_provider(), True)
+        return create_tracer_metrics(meter_provider or get_meter_provider(), True)
+    except Exception as error:
+        diagnostics.fault("the metrics of spans", error)
+        return None
+
+
+def drop_seen(*_: Any) -> int:
+    """Decide DROP, but as an answer to a question: a constant would let spans pass that are to be counted."""
+    return DROP
 
 
 def tracer_class(counts: Any) -> type[Tracer]:

@@ -25,7 +25,7 @@ from tellwhy.engine.ids import RandomIdGenerator
 from tellwhy.engine.limits import SpanLimits
 from tellwhy.engine.processors import Processors, connect_foreign
 from tellwhy.engine.records import Event
-from tellwhy.engine.samplers import DEFAULT_ON, Sampler, from_environment
+from tellwhy.engine.samplers import DEFAULT_ON, DROP, Sampler, from_environment
 from tellwhy.engine.scope import Scope
 from tellwhy.engine.span import Span
 from tellwhy.engine.tracer import DisabledTracer, Tracer
@@ -94,7 +94,10 @@ class TracerProvider(ApiTracerProvider):
         self._disabled = _is_true("OTEL_SDK_DISABLED")
         if _is_true("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"):
             self._metrics = metered.metrics(meter_provider)
-            self.add_span_processor(metered.SpanCounter())
+            if self._metrics is not None:
+                self.add_span_processor(metered.SpanCounter())
+                if self._core.local_unsampled is DROP:
+                    self._core.local_unsampled = metered.drop_seen
         self._tracer_configurator = _tracer_configurator
         if shutdown_on_exit:
             self._atexit_handler = atexit.register(self.shutdown)

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.trace import SpanContext
 
-    from tellwhy.engine.span import Span
+    from tellwhy.engine.span_data import SpanData
 
 
-def to_json(span: Span, indent: int | None) -> str:
+def to_json(span: SpanData, indent: int | None) -> str:
     """Return the text of the SDK's ``ReadableSpan.to_json``; what JSON cannot say is written as hex or text."""
     parent = span.parent
     status = {"status_code": span.status.status_code.name}
@@ -44,7 +44,7 @@ def to_json(span: Span, indent: int | None) -> str:
     return json.dumps(told, indent=indent, default=_text)
 
 
-def readable_span(span: Span) -> ReadableSpan:
+def readable_span(span: SpanData) -> ReadableSpan:
     """Return a copy of the span as it is now, in the SDK's own class; imports the SDK."""
     from opentelemetry.attributes import BoundedAttributes
     from opentelemetry.sdk.trace import ReadableSpan

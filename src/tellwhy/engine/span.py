@@ -2,8 +2,8 @@
 """
 What is a span? A row of slots that the tracer fills, the program adds to, and the encoder reads.
 
-Drop-in for the SDK's ``Span`` and ``ReadableSpan``. What costs and may never be
-asked for (span contexts, SDK objects, wall-clock times) is computed when it is.
+Drop-in for the SDK's ``Span`` and ``ReadableSpan``; the slots, and what can be
+read of them, are in ``span_data.py``.
 
 Time: a local root notes the distance between the wall clock and the
 performance counter (``_anchor``), and every span below it reads the counter
@@ -21,37 +21,31 @@ import os
 import sys
 import threading
 from time import perf_counter_ns
-from types import MappingProxyType
 
 from opentelemetry.trace import NonRecordingSpan, Status, StatusCode
-from opentelemetry.trace import Span as ApiSpan
 
 from tellwhy import diagnostics
 from tellwhy.engine.records import Event, Link, bounded, is_worth_recording
+from tellwhy.engine.span_data import SpanData
 from tellwhy.engine.spancontext import local_context
 from tellwhy.engine.values import PLAIN, Unusable, clean_attributes, clean_value, complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Any
 
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
-    from opentelemetry.trace import Link as ApiLink
-    from opentelemetry.trace import SpanContext, SpanKind, TraceState
+    from opentelemetry.trace import SpanContext, TraceState
     from opentelemetry.util import types
 
-    from tellwhy.engine.core import Core
-    from tellwhy.engine.scope import Scope
     from tellwhy.engine.values import Attributes
 
 UNSET = Status(StatusCode.UNSET)
 _OK = StatusCode.OK
 
-# A check and the store after it cannot be separated under CPython's GIL: threads switch only at calls and jumps back.
+# Under CPython's GIL threads take turns at calls and at jumps that are taken. A check whose next
+# instruction is the store cannot be separated from it.
 _CHECK_AND_STORE_IS_ATOMIC = sys.implementation.name == "cpython" and getattr(sys, "_is_gil_enabled", lambda: True)()
 
 _lock = threading.RLock()  # re-entrant: a signal handler may end spans
@@ -66,58 +60,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_new_lock)
 
 
-class Span(ApiSpan):
+class Span(SpanData):
     """A span that is recorded. Made by a ``Tracer`` only."""
 
-    __slots__ = (
-        "_anchor",  # wall clock minus performance counter, ns
-        "_attributes",
-        "_core",
-        "_ctx",  # the SpanContext, once somebody asked for it
-        "_dropped",  # None, or [attributes, events, links]
-        "_end",  # performance counter, ns; None while the span is open
-        "_events",  # None, or a list of Event
-        "_flags",
-        "_has_children",  # set once a recorded span has started below it
-        "_kind",
-        "_links",
-        "_local_root",  # this process's entry span above it; None in that span itself
-        "_name",
-        "_parent",  # None; the span id of a local parent with the same flags and state; or a SpanContext
-        "_record_exception",
-        "_scope",
-        "_set_status_on_exception",
-        "_span_id",
-        "_start",  # performance counter, ns
-        "_status",
-        "_trace_id",
-        "_trace_state",  # None for the empty one
-    )
+    __slots__ = ()
 
-    _anchor: int
-    _attributes: Attributes
-    _core: Core
-    _ctx: SpanContext | None
-    _dropped: list[int] | None
-    _end: int | None
-    _events: list[Event] | None
-    _flags: int
-    _has_children: bool
-    _kind: SpanKind
-    _links: Sequence[ApiLink]
-    _local_root: Span | None
-    _name: str
-    _parent: int | SpanContext | None
-    _record_exception: bool
-    _scope: Scope
-    _set_status_on_exception: bool
-    _span_id: int
-    _start: int
-    _status: Status
-    _trace_id: int
-    _trace_state: TraceState | None
-
-    # -- writing --------------------------------------------------------------
+    # -- what the program may do --------------------------------------------------
 
     def set_attribute(self, key: str, value: types.AnyValue) -> None:
         """Set one attribute; a bad key or value is counted as dropped, never raised."""
@@ -237,9 +185,13 @@ class Span(ApiSpan):
                 now = self._start
         else:
             now = given_time(end_time, self._anchor, "end_time")
-        if self._end is not None or not (_CHECK_AND_STORE_IS_ATOMIC or self._claim_end(now)):
+        if not _CHECK_AND_STORE_IS_ATOMIC:
+            if not self._claim_end(now):
+                return _too_late("end")
+        elif self._end is None:
+            self._end = now  # nothing may come between the test and this: tests/engine/test_engine_threads.py
+        else:
             return _too_late("end")
-        self._end = now
         core = self._core
         try:
             if core.on_ending is not None:
@@ -248,121 +200,6 @@ class Span(ApiSpan):
         except Exception as error:
             diagnostics.fault(processor_name(core.on_end), error)
         return None
-
-    # -- reading --------------------------------------------------------------
-
-    def is_recording(self) -> bool:
-        """Return True until the span is ended."""
-        return self._end is None
-
-    def get_span_context(self) -> SpanContext:
-        """Return what is propagated of the span."""
-        context = self._ctx
-        if context is None:
-            context = self._ctx = local_context(self._trace_id, self._span_id, self._flags, self._trace_state)
-        return context
-
-    context = property(get_span_context)
-
-    @property
-    def name(self) -> str:
-        """The span's name."""
-        return self._name
-
-    @property
-    def kind(self) -> SpanKind:
-        """The span's kind."""
-        return self._kind
-
-    @property
-    def parent(self) -> SpanContext | None:
-        """The parent's context; None for a root."""
-        parent = self._parent
-        if isinstance(parent, int):
-            return local_context(self._trace_id, parent, self._flags, self._trace_state)
-        return parent
-
-    @property
-    def start_time(self) -> int:
-        """When the span started, in ns since the epoch."""
-        return self._start + self._anchor
-
-    @property
-    def end_time(self) -> int | None:
-        """When the span ended, in ns since the epoch; None while it is open."""
-        end = self._end
-        return None if end is None else end + self._anchor
-
-    @property
-    def status(self) -> Status:
-        """The span's status."""
-        return self._status
-
-    @property
-    def attributes(self) -> types.Attributes:
-        """The attributes, read only."""
-        return MappingProxyType(self._attributes)
-
-    @property
-    def events(self) -> Sequence[Any]:
-        """The events, in order."""
-        return tuple(self._events or ())
-
-    @property
-    def links(self) -> Sequence[ApiLink]:
-        """The links, in order."""
-        return tuple(self._links)
-
-    @property
-    def dropped_attributes(self) -> int:
-        """How many attributes were left out."""
-        return self._dropped[0] if self._dropped else 0
-
-    @property
-    def dropped_events(self) -> int:
-        """How many events were left out."""
-        return self._dropped[1] if self._dropped else 0
-
-    @property
-    def dropped_links(self) -> int:
-        """How many links were left out."""
-        return self._dropped[2] if self._dropped else 0
-
-    @property
-    def resource(self) -> Resource:
-        """The provider's resource as it is now; imports the SDK."""
-        resource: Resource = self._core.sdk_resource()
-        return resource
-
-    @property
-    def instrumentation_scope(self) -> InstrumentationScope:
-        """The tracer's scope; imports the SDK."""
-        return self._scope.sdk()
-
-    @property
-    def instrumentation_info(self) -> InstrumentationInfo:
-        """The tracer's scope in the form that was replaced in 1.11; imports the SDK."""
-        return self._scope.sdk_info()
-
-    def to_json(self, indent: int | None = 4) -> str:
-        """Return the span as the JSON text that the SDK writes."""
-        from tellwhy.engine.readable import to_json
-
-        return to_json(self, indent)
-
-    def _readable_span(self) -> ReadableSpan:
-        from tellwhy.engine.readable import readable_span
-
-        return readable_span(self)
-
-    # Names of the SDK's that are private but widely read.
-    _context = context
-    _resource = resource
-    _start_time = start_time
-    _end_time = end_time
-    _instrumentation_scope = instrumentation_scope
-
-    # -- living ---------------------------------------------------------------
 
     def start(self, start_time: int | None = None, parent_context: Any = None) -> None:  # noqa: ARG002
         """Do nothing: a tracer hands out started spans."""
@@ -390,9 +227,6 @@ class Span(ApiSpan):
         if set_status:
             description = f"{type(exception).__name__}: {message_of(exception)}"
             self.set_status(Status(StatusCode.ERROR, description))
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(name="{self._name}", context={self.get_span_context()})'
 
     # -- what is rare ---------------------------------------------------------
 

@@ -105,6 +105,7 @@ class Tracer(ApiTracer):
         set_status_on_exception: bool = True,
     ) -> Span | Unrecorded | NonRecordingSpan:
         """Start a span, a child of the one in ``context`` (by default the current one); it is not made current."""
+        # One long function on purpose: a call would cost as much as ten of these lines.
         core = self._core
         try:
             parent: Any = (get_context() if context is None else context).get(SPAN_KEY)
@@ -135,13 +136,7 @@ class Tracer(ApiTracer):
         span_id = (random_bits(64) or 1) if core.ids is None else made_span_id(core.ids)
 
         if decision == DROP:
-            unrecorded = _new(Unrecorded)
-            unrecorded._trace_id = trace_id
-            unrecorded._span_id = span_id
-            unrecorded._flags = flags & _RANDOM
-            unrecorded._trace_state = state
-            unrecorded._ctx = None
-            return unrecorded
+            return _unrecorded(trace_id, span_id, flags & _RANDOM, state)
 
         span = _new(Span)
         own_flags = flags | _SAMPLED if decision == SAMPLE else flags & _RANDOM
@@ -181,7 +176,8 @@ class Tracer(ApiTracer):
             span._drop_oldest_links()
         if ours is Span:
             parent._has_children = True
-            span._local_root = parent._local_root or parent
+            # After a fork the parent has another core: what is above it belongs to the other process.
+            span._local_root = (parent._local_root or parent) if parent._core is core else None
             span._anchor = parent._anchor
             span._start = perf_counter_ns()
         else:
@@ -245,6 +241,16 @@ class DisabledTracer(Tracer):
 
     def begin(self, *_: Any, **__: Any) -> None:
         """Return None: nobody will see a span."""
+
+
+def _unrecorded(trace_id: int, span_id: int, flags: int, state: Any) -> Unrecorded:
+    span = _new(Unrecorded)
+    span._trace_id = trace_id
+    span._span_id = span_id
+    span._flags = flags
+    span._trace_state = state
+    span._ctx = None
+    return span
 
 
 def _current_parent(context: object) -> Any:
