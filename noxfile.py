@@ -144,6 +144,7 @@ def bench(session: nox.Session) -> None:
     """Ours beside the peers, as ratios in one run. Each peer has a virtual environment of its own."""
     session.install(".[demo]")
     session.run("python", "bench/run.py", *session.posargs)
+    session.run("python", "bench/growth.py", *(["--write"] if "--write" in session.posargs else []))
 
 
 @nox.session(python=MAIN)

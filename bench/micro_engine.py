@@ -12,7 +12,6 @@ interpreter alone asks for the steps that no tracer can do without.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import collections
 import contextvars
 import gc
@@ -20,7 +19,6 @@ import json
 import platform
 import statistics
 import sys
-import threading
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -311,117 +309,6 @@ def memory(make: Callable[..., Any], count: int = 2000) -> float:
     return held / len(queue.spans)
 
 
-# -- how it grows -------------------------------------------------------------------
-
-
-class Nothing:
-    """Stands for a tracer and a span where the work is measured without them."""
-
-    def __enter__(self) -> Nothing:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def start_as_current_span(self, name: str) -> Nothing:
-        return self
-
-    def set_attribute(self, key: str, value: Any) -> None:
-        pass
-
-
-def cpu_per_span(make: Callable[[Any], Work], spans: int) -> float:
-    """Return the CPU time of a span, in µs: that of the work less that of the same loops, threads, tasks without it."""
-    taken = []
-    for tracer in (our_tracer(), Nothing()):
-        work = make(tracer)
-        start = time.process_time_ns()
-        work()
-        taken.append(time.process_time_ns() - start)
-    return (taken[0] - taken[1]) / spans / 1000
-
-
-def per_trace(tracer: Any, size: int, spans: int) -> Work:
-    def work() -> None:
-        for _ in range(max(1, spans // size)):
-            with tracer.start_as_current_span("root"):
-                for _ in range(size - 1):
-                    with tracer.start_as_current_span("child") as span:
-                        span.set_attribute("n", 1)
-
-    return work
-
-
-def in_threads(tracer: Any, count: int, spans: int) -> Work:
-    def one() -> None:
-        for _ in range(spans // count):
-            with tracer.start_as_current_span("work") as span:
-                span.set_attribute("n", 1)
-
-    def work() -> None:
-        threads = [threading.Thread(target=one) for _ in range(count)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    return work
-
-
-def in_tasks(tracer: Any, count: int, spans: int) -> Work:
-    async def one() -> None:
-        for _ in range(spans // count // 10):
-            with tracer.start_as_current_span("outer"):
-                await asyncio.sleep(0)
-                for _ in range(9):
-                    with tracer.start_as_current_span("work") as span:
-                        span.set_attribute("n", 1)
-
-    async def all_of_them() -> None:
-        await asyncio.gather(*(one() for _ in range(count)))
-
-    return lambda: asyncio.run(all_of_them())
-
-
-def with_queue(tracer: Any, full: int, spans: int) -> Work:
-    queue: collections.deque[Any] = collections.deque([None] * full, maxlen=BOUND)
-    if isinstance(tracer, Nothing):
-        return lambda: None
-
-    def room_is_made(span: Any) -> None:
-        queue.append(span)
-        if not full:  # as a worker does that keeps up
-            queue.popleft()
-
-    tracer._core.on_end = room_is_made
-
-    def work() -> None:
-        for _ in range(spans):
-            with tracer.start_as_current_span("work") as span:
-                span.set_attribute("n", 1)
-
-    return work
-
-
-def growth(spans: int, rounds: int) -> list[dict[str, Any]]:
-    """Return the CPU time of a span, in µs, as the number of something grows."""
-    kinds: dict[str, tuple[Callable[[Any, int, int], Work], tuple[int, ...]]] = {
-        "spans in a trace": (per_trace, (1, 10, 100, 1_000, 10_000)),
-        "threads": (in_threads, (1, 4, 16, 64)),
-        "tasks": (in_tasks, (1, 10, 100, 1_000)),
-        "spans in the queue": (with_queue, (0, BOUND)),
-    }
-    series = [(what, number, make) for what, (make, numbers) in kinds.items() for number in numbers]
-    measured: list[list[float]] = [[] for _ in series]
-    for _ in range(rounds):
-        for place, (_, number, make) in enumerate(series):
-            measured[place].append(cpu_per_span(lambda tracer, m=make, n=number: m(tracer, n, spans), spans))
-    return [
-        {"what": what, "number": number, "us": statistics.median(times)}
-        for (what, number, _), times in zip(series, measured, strict=True)
-    ]
-
-
 # -- telling ------------------------------------------------------------------------
 
 
@@ -440,10 +327,6 @@ def tell(report: dict[str, Any]) -> None:
         f"{'memory of a queued span of 8 attributes, bytes':50} {held['ours']:8.0f} {held['sdk']:8.0f} "
         f"{held['sdk'] / held['ours']:6.1f}x"
     )
-    print("\nCPU time of a span of ours, µs, as things grow")
-    for what in dict.fromkeys(row["what"] for row in report["growth"]):
-        told = [f"{row['number']}: {row['us']:.2f}" for row in report["growth"] if row["what"] == what]
-        print(f"  {what:20} {'   '.join(told)}")
 
 
 def main() -> int:
@@ -460,7 +343,6 @@ def main() -> int:
         "floor": floors,
         "rows": rows,
         "memory": {"ours": memory(our_tracer), "sdk": memory(sdk_tracer)},
-        "growth": growth(2_000 if options.quick else 20_000, 3 if options.quick else 7),
     }
     tell(report)
     if options.json:

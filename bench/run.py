@@ -4,8 +4,8 @@ Ours beside the peers, in one run: ``nox -s bench``.
 
 Each peer lives in a virtual environment and a process of its own, sends to a
 sink on loopback, and does the same work in rounds that take turns, so that a
-noisy minute hurts all alike. What is quoted is the median of the rounds and
-its ratio to OpenTelemetry's SDK. Times are CPU of the calling thread, or of the
+noisy minute hurts all alike. What is quoted is the median of the rounds, and in
+brackets how many times ours it is. Times are CPU of the calling thread, or of the
 whole process where the row says so.
 """
 
@@ -22,7 +22,9 @@ import threading
 import venv
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from page import PERFORMANCE, machine, put
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("TELLWHY_BENCH_CACHE", HERE.parent / ".nox" / "bench"))
@@ -34,21 +36,39 @@ PEERS = {
     "logfire": ["logfire", "opentelemetry-exporter-otlp-proto-http"],
     "elastic": ["elastic-apm"],
 }
-# workload, operations in one round, unit, what it is in words
+
+
+class Work(NamedTuple):
+    """One row of the table."""
+
+    name: str
+    count: int  # operations in one round
+    words: str
+    unit: str = "µs"
+    floor: tuple[str, ...] = ()  # what the interpreter alone asks for, whoever traces
+
+
+CALL, CONTEXT, CLOCK = "floor_call", "floor_context", "floor_clock"
 WORK = [
-    ("floor_call", 100_000, "µs", "floor: an empty function call"),
-    ("floor_context", 50_000, "µs", "floor: a contextvar set and reset"),
-    ("floor_clock", 50_000, "µs", "floor: two clock reads"),
-    ("span", 1_500, "µs", "sampled span: create, 3 attributes, end, enqueue"),
-    ("traced", 1_500, "µs", "decorated call, sampled"),
-    ("unsampled_child", 5_000, "µs", "child span of an unsampled parent"),
-    ("unsampled_traced", 5_000, "µs", "decorated call under an unsampled parent"),
-    ("off", 20_000, "µs", "decorated call without setup"),
-    ("export", 1_500, "µs", "8-attribute span: made, encoded, sent; CPU of the process"),
-    ("current", 20_000, "µs", "get the current span"),
-    ("set_attribute", 20_000, "µs", "set an attribute of a recording span"),
-    ("memory", 1_500, "B", "memory of one queued span with 8 attributes"),
+    Work(CALL, 100_000, "an empty function call"),
+    Work(CONTEXT, 50_000, "a contextvar set and reset"),
+    Work(CLOCK, 50_000, "two clock reads"),
+    Work("span", 1_500, "sampled span: create, 3 attributes, end, enqueue", floor=(CALL, CONTEXT, CLOCK)),
+    Work("traced", 1_500, "decorated call, sampled", floor=(CALL, CONTEXT, CLOCK)),
+    Work("unsampled_child", 5_000, "child span of an unsampled local parent", floor=(CALL,)),
+    Work("unsampled_traced", 5_000, "decorated call under an unsampled local parent", floor=(CALL,)),
+    Work("off", 20_000, "decorated call without setup", floor=(CALL,)),
+    Work(
+        "export",
+        1_500,
+        "8-attribute span: made, encoded, sent; CPU of the process",
+        floor=(CALL, CONTEXT, CLOCK),
+    ),
+    Work("current", 20_000, "get the current span"),
+    Work("set_attribute", 20_000, "set an attribute of a recording span", floor=(CALL,)),
+    Work("memory", 1_500, "memory of one queued span with 8 attributes", unit="B"),
 ]
+Samples = dict[str, dict[str, list[float]]]  # workload -> peer -> one figure a round, in the row's unit
 
 
 class _Sink(BaseHTTPRequestHandler):
@@ -125,42 +145,70 @@ def interpreter(name: str, packages: list[str]) -> str:
     return str(python)
 
 
-def measure(peers: list[Peer], rounds: int, only: str) -> dict[str, dict[str, float]]:
-    """Return ``workload -> peer -> median``, with rounds taking turns."""
-    results: dict[str, dict[str, float]] = {}
-    for work, count, unit, _ in WORK:
-        if only and only not in work:
+def measure(peers: list[Peer], rounds: int, only: str) -> Samples:
+    """Return the figures of all rounds; in each round the peers take turns."""
+    results: Samples = {}
+    for work in WORK:
+        if only and only not in work.name and work.name not in (CALL, CONTEXT, CLOCK):
             continue
-        samples: dict[str, list[float]] = {peer.name: [] for peer in peers}
+        samples = results[work.name] = {}
         for turn in range(rounds + 1):
             for peer in peers:
-                figure = peer.round(work, count)
+                figure = peer.round(work.name, work.count)
                 if figure is not None and turn:  # the first round warms up
-                    samples[peer.name].append(figure)
-        results[work] = {
-            name: statistics.median(values) * (1e6 if unit == "µs" else 1) for name, values in samples.items() if values
-        }
+                    samples.setdefault(peer.name, []).append(figure * (1e6 if work.unit == "µs" else 1))
     return results
 
 
-def as_markdown(results: dict[str, dict[str, float]], names: list[str]) -> str:
-    """Return the table: our figure, the peers', and in brackets the ratio to OpenTelemetry's SDK."""
-    lines = ["| what | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
-    for work, _, unit, words in WORK:
-        if work not in results:
+def times_ours(samples: dict[str, list[float]], name: str) -> float | None:
+    """Return how many times our price a peer asks: the median of the rounds' ratios; None if it has no such thing."""
+    ours, theirs = samples.get("tellwhy"), samples.get(name)
+    if not ours or not theirs:
+        return None
+    return statistics.median([their / our for our, their in zip(ours, theirs, strict=True)])
+
+
+def floor_of(work: Work, results: Samples) -> float | None:
+    """Return what the steps cost that no tracer can do without, in our process."""
+    parts = [statistics.median(results[name]["tellwhy"]) for name in work.floor if "tellwhy" in results.get(name, {})]
+    return sum(parts) if parts else None
+
+
+def as_markdown(results: Samples, names: list[str]) -> str:
+    """Return the table: the floor, our figure and how many floors it is, the peers' and how many times ours they are."""
+    others = [name for name in names if name != "tellwhy"]
+    lines = ["| what | floor | tellwhy | " + " | ".join(others) + " |", "|---|" + "---:|" * (len(others) + 2)]
+    for work in WORK:
+        samples = results.get(work.name)
+        if not samples or "tellwhy" not in samples or work.name in (CALL, CONTEXT, CLOCK):
             continue
-        base = results[work].get("opentelemetry")
-        cells = []
-        for name in names:
-            value = results[work].get(name)
-            if value is None:
-                cells.append("")
-                continue
-            shown = f"{value:.0f} B" if unit == "B" else f"{value:.2f}"
-            compare = base and name != "opentelemetry" and not work.startswith("floor")
-            cells.append(f"{shown} (ratio {value / base:.2f})" if compare and base else shown)
-        lines.append(f"| {words}{'' if unit == 'B' else ', µs'} | " + " | ".join(cells) + " |")
+        ours, floor = statistics.median(samples["tellwhy"]), floor_of(work, results)
+        cells = [
+            f"{work.words}, {work.unit}",
+            "" if floor is None else f"{floor:.2f}",
+            _shown(ours, work.unit) + ("" if floor is None else f" (floor × {ours / floor:.1f})"),
+        ]
+        for name in others:
+            ratio = times_ours(samples, name)
+            cells.append(
+                "–" if ratio is None else f"{_shown(statistics.median(samples[name]), work.unit)} (× {ratio:.1f})"
+            )
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def floors_in_words(results: Samples) -> str:
+    """Return the sentence that says what the floors are made of."""
+    parts = [
+        f"{work.words} {statistics.median(results[work.name]['tellwhy']):.2f} µs"
+        for work in WORK
+        if work.name in (CALL, CONTEXT, CLOCK) and "tellwhy" in results.get(work.name, {})
+    ]
+    return f"The floor: {', '.join(parts)}." if parts else ""
+
+
+def _shown(value: float, unit: str) -> str:
+    return f"{value:,.0f}" if unit == "B" else f"{value:.2f}"
 
 
 def main() -> int:
@@ -169,7 +217,7 @@ def main() -> int:
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--only", default="", help="workloads whose name contains this")
     parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--write", type=Path, help="put the table into this page, between its markers")
+    parser.add_argument("--write", action="store_true", help="put the table into the performance page")
     options = parser.parse_args()
     sink = ThreadingHTTPServer(("127.0.0.1", 0), _Sink)
     threading.Thread(target=sink.serve_forever, daemon=True).start()
@@ -182,24 +230,22 @@ def main() -> int:
         for peer in peers:
             peer.stop()
     versions = ", ".join(f"{peer.name} {peer.versions}" for peer in peers)
-    about = (
-        f"Python {platform.python_version()}, {os.cpu_count()} cores; {versions}; medians of {options.rounds} rounds."
-    )
-    table = f"{as_markdown(results, names)}\n\n{about}"
+    about = f"{machine()}; {versions}; medians of {options.rounds} rounds."
+    table = f"{as_markdown(results, names)}\n\n{floors_in_words(results)}\n{about}"
     print(table)
     if options.json:
-        options.json.write_text(json.dumps({"about": about, "results": results}, indent=2), encoding="utf-8")
+        options.json.write_text(json.dumps(_report(about, results), indent=2), encoding="utf-8")
     if options.write:
-        _put_between_markers(options.write, table)
+        put(PERFORMANCE, "peers", table)
     return 0
 
 
-def _put_between_markers(page: Path, table: str) -> None:
-    text = page.read_text(encoding="utf-8")
-    start, end = "<!-- bench: start -->", "<!-- bench: end -->"
-    head, _, rest = text.partition(start)
-    _, _, tail = rest.partition(end)
-    page.write_text(f"{head}{start}\n{table}\n{end}{tail}", encoding="utf-8")
+def _report(about: str, results: Samples) -> dict[str, Any]:
+    medians = {
+        work: {name: statistics.median(values) for name, values in samples.items()} for work, samples in results.items()
+    }
+    ratios = {work: {name: times_ours(samples, name) for name in samples} for work, samples in results.items()}
+    return {"about": about, "medians": medians, "times_ours": ratios, "rounds": results}
 
 
 if __name__ == "__main__":

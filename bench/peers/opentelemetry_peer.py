@@ -7,11 +7,11 @@ from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import DEFAULT_OFF
 from opentelemetry.sdk.version import __version__
-from opentelemetry.trace import use_span
 
 from common import ENDPOINT, serve
-from otel_api import span_works, unsampled
+from otel_api import span_works, unsampled_child
 
 off_tracer = trace.get_tracer("bench.off")
 
@@ -48,14 +48,28 @@ def traced(count: int) -> None:
         decorated(1)
 
 
+dropping = TracerProvider(sampler=DEFAULT_OFF).get_tracer("bench")
+
+
+@dropping.start_as_current_span("decorated")
+def dropped(value: int) -> int:
+    return value
+
+
 def unsampled_traced(count: int) -> None:
-    with use_span(unsampled()):
+    with dropping.start_as_current_span("root"):
         for _ in range(count):
-            decorated(1)
+            dropped(1)
 
 
 serve(
     __version__,
-    {**span_works(tracer), "traced": traced, "unsampled_traced": unsampled_traced, "off": off},
+    {
+        **span_works(tracer),
+        "traced": traced,
+        "unsampled_child": unsampled_child(dropping),
+        "unsampled_traced": unsampled_traced,
+        "off": off,
+    },
     lambda: provider.force_flush() and None,
 )

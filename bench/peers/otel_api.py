@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from opentelemetry import trace
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
 from common import Work
 
@@ -48,23 +47,23 @@ def span_works(tracer: trace.Tracer) -> dict[str, Work]:
             for _ in range(count):
                 made.set_attribute("order.id", "A-17")
 
-    def unsampled_child(count: int) -> None:
-        start = tracer.start_as_current_span
-        with use_span(unsampled()):
-            for _ in range(count):
-                with start("child"):
-                    pass
-
     return {
         "span": span,
         "export": export,
         "memory": export,
         "current": current,
         "set_attribute": set_attribute,
-        "unsampled_child": unsampled_child,
     }
 
 
-def unsampled() -> NonRecordingSpan:
-    """Return a local parent that was sampled out."""
-    return NonRecordingSpan(SpanContext(0x1234, 0x5678, is_remote=False, trace_flags=TraceFlags(0)))
+def unsampled_child(tracer: trace.Tracer) -> Work:
+    """Return the workload for a tracer whose sampler drops every root: children of a local parent that was dropped."""
+
+    def work(count: int) -> None:
+        start = tracer.start_as_current_span
+        with start("root"):
+            for _ in range(count):
+                with start("child"):
+                    pass
+
+    return work

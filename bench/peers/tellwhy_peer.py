@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import tellwhy
 from common import ENDPOINT, Work, serve
 
@@ -25,14 +29,27 @@ def traced(count: int) -> None:
 
 
 def unsampled_traced(count: int) -> None:
-    _set_up()
-    from opentelemetry.trace import use_span
-
-    from otel_api import unsampled
-
-    with use_span(unsampled()):
+    with _sampled_out(), tellwhy.span("root"):
         for _ in range(count):
             decorated(1)
+
+
+def unsampled_child(count: int) -> None:
+    from otel_api import unsampled_child
+
+    with _sampled_out() as tracer:
+        unsampled_child(tracer)(count)
+
+
+@contextmanager
+def _sampled_out() -> Iterator[Any]:
+    """Let the provider drop every root for the while."""
+    from tellwhy.engine.samplers import DEFAULT_OFF
+
+    provider = _set_up().provider
+    before, provider.sampler = provider.sampler, DEFAULT_OFF
+    yield provider.get_tracer("bench")
+    provider.sampler = before
 
 
 def _set_up() -> tellwhy.Tracing:
@@ -62,9 +79,15 @@ def _with_tracer(name: str) -> Work:
     return work
 
 
-API = ("span", "export", "memory", "current", "set_attribute", "unsampled_child")
+API = ("span", "export", "memory", "current", "set_attribute")
 serve(
     tellwhy.__version__,
-    {"off": off, "traced": traced, "unsampled_traced": unsampled_traced, **{name: _with_tracer(name) for name in API}},
+    {
+        "off": off,
+        "traced": traced,
+        "unsampled_child": unsampled_child,
+        "unsampled_traced": unsampled_traced,
+        **{name: _with_tracer(name) for name in API},
+    },
     lambda: tellwhy.flush() and None,
 )

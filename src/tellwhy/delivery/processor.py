@@ -116,15 +116,30 @@ class BatchSpanProcessor:
                 queue = self._queue
                 queue.append(span)
                 if len(queue) >= queue.attention:
-                    if queue.attention > queue.bound:
-                        queue.popleft()
-                        next(queue.overflow.numbers)
-                    else:
-                        self._attend(queue)
-        except IndexError:  # the courier has just taken everything: there is room
-            return
+                    self.attend()
         except Exception as error:
             diagnostics.fault("the end of a span", error)
+
+    @property
+    def direct_queue(self) -> SpanQueue | None:
+        """
+        The queue, for our engine: it appends sampled spans itself, a call less, and calls ``attend()`` when due.
+
+        None in a subclass with an ``on_end`` of its own.
+        """
+        return self._queue if type(self).on_end is BatchSpanProcessor.on_end else None
+
+    def attend(self) -> None:
+        """Do what the length of the queue asks for; called by whoever has appended a span."""
+        queue = self._queue
+        try:
+            if queue.attention > queue.bound:
+                queue.popleft()
+                next(queue.overflow.numbers)
+            else:
+                self._attend(queue)
+        except IndexError:  # the courier has just taken everything: there is room
+            return
 
     def force_flush(self, timeout_millis: float | None = None) -> bool:
         """

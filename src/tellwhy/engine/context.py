@@ -34,7 +34,9 @@ def _access() -> tuple[Callable[[], Context], Callable[[Context], Any], Callable
 
 SPAN_KEY = _SPAN_KEY
 get_context, set_context, reset_context = _access()
-put = dict.__setitem__  # Context refuses to be changed; a copy that nobody has seen yet may be
+# Context refuses to be changed; one that nobody has seen yet may be.
+put = dict.__setitem__
+fill = dict.update
 
 
 def enter(span: object) -> Token[Context]:

@@ -51,6 +51,7 @@ class Core:
     """Decisions, limits, ids, processors and resource of a provider, ready to be read."""
 
     __slots__ = (
+        "attend",
         "ids",
         "limits",
         "local_sampled",
@@ -66,6 +67,7 @@ class Core:
         "on_ending",
         "on_start",
         "processors",
+        "queue",
         "random_flag",
         "remote_sampled",
         "remote_unsampled",
@@ -95,6 +97,8 @@ class Core:
     on_start: Callable[[Any, Any], None] | None
     on_ending: Callable[[Any], None] | None
     on_end: Callable[[Any], None]
+    queue: Any  # where a lone processor lets a sampled span be put without asking it; None to call on_end
+    attend: Callable[[], None]  # … and what it wants to be called at once the queue has reached its ``attention``
 
     def set_sampler(self, sampler: Any) -> None:
         """Decide by this sampler from now on."""
@@ -136,6 +140,7 @@ class Core:
             setattr(child, name, getattr(self, name))
         self.on_ending = None
         self.on_end = ignore
+        self.queue = None
         return child
 
 

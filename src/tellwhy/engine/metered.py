@@ -45,8 +45,8 @@ def tracer_class(counts: Any) -> type[Tracer]:
     class MeteredTracer(Tracer):
         __slots__ = ()
 
-        def start_span(self, name: str, context: Context | None = None, *args: Any, **kwargs: Any) -> Any:
-            span: Any = super().start_span(name, context, *args, **kwargs)
+        def start_below(self, parent: Any, name: str, context: Context | None, *args: Any) -> Any:
+            span: Any = super().start_below(parent, name, context, *args)
             try:
                 parent = get_current_span(context).get_span_context()
                 sampled = span.get_span_context().trace_flags & 1

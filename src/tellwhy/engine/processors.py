@@ -96,6 +96,8 @@ class Processors:
         core.on_start = self.on_start if any(_listens(one, "on_start") for one in added) else None
         core.on_ending = self._on_ending if any(_listens(one, "_on_ending") for one in added) else None
         core.on_end = self.on_end if len(added) > 1 else added[0].on_end if added else ignore
+        core.queue = getattr(added[0], "direct_queue", None) if len(added) == 1 else None
+        core.attend = added[0].attend if core.queue is not None else _nothing
 
 
 def connect_foreign(core: Core, active: Any) -> None:
@@ -108,6 +110,8 @@ def connect_foreign(core: Core, active: Any) -> None:
     core.on_start = on_start
     core.on_ending = getattr(active, "_on_ending", None)
     core.on_end = active.on_end
+    core.queue = None
+    core.attend = _nothing
 
 
 def _listens(processor: Any, method: str) -> bool:
@@ -115,6 +119,10 @@ def _listens(processor: Any, method: str) -> bool:
     found = getattr(processor, method, None)
     code = getattr(getattr(found, "__func__", found), "__code__", None)
     return found is not None and (code is None or code.co_code not in _DOES_NOTHING)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _empty(_self: object) -> None:

@@ -196,7 +196,13 @@ class Span(SpanData):
         try:
             if core.on_ending is not None:
                 core.on_ending(self)
-            core.on_end(self)
+            queue = core.queue
+            if queue is None:
+                core.on_end(self)
+            elif self._flags & 1:
+                queue.append(self)
+                if len(queue) >= queue.attention:
+                    core.attend()
         except Exception as error:
             diagnostics.fault(processor_name(core.on_end), error)
         return None

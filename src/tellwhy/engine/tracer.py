@@ -66,7 +66,7 @@ class Tracer(ApiTracer):
         end_on_exit: bool = True,
     ) -> CurrentSpan:
         """Return a context manager (and decorator) that starts a span, makes it current, and ends it."""
-        scope = _new(CurrentSpan)
+        scope = CurrentSpan()
         scope.tracer = self
         scope.name = name
         scope.context = context
@@ -105,13 +105,30 @@ class Tracer(ApiTracer):
         set_status_on_exception: bool = True,
     ) -> Span | Unrecorded | NonRecordingSpan:
         """Start a span, a child of the one in ``context`` (by default the current one); it is not made current."""
-        # One long function on purpose: a call would cost as much as ten of these lines.
-        core = self._core
         try:
             parent: Any = (get_context() if context is None else context).get(SPAN_KEY)
         except Exception:
             parent = _current_parent(context)
             context = None
+        return self.start_below(
+            parent, name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
+        )
+
+    def start_below(
+        self,
+        parent: Any,
+        name: str,
+        context: Context | None,
+        kind: SpanKind,
+        attributes: types.Attributes,
+        links: Sequence[Link] | None,
+        start_time: int | None,
+        record_exception: bool,
+        set_status_on_exception: bool,
+    ) -> Span | Unrecorded | NonRecordingSpan:
+        """Do what ``start_span`` does, for a caller who has looked up the parent, which may be None, already."""
+        # One long function on purpose: a call would cost as much as ten of these lines.
+        core = self._core
         origin: int | SpanContext | None
         ours = type(parent)
         if ours is Span or ours is Unrecorded:
@@ -235,7 +252,7 @@ class DisabledTracer(Tracer):
 
     __slots__ = ()
 
-    def start_span(self, name: str, context: Context | None = None, *_: Any, **__: Any) -> NonRecordingSpan:  # noqa: ARG002
+    def start_below(self, _parent: Any, _name: str, context: Context | None, *_: Any) -> NonRecordingSpan:
         """Return a span that is not recorded and has the parent's context."""
         return NonRecordingSpan(get_current_span(context).get_span_context())
 

@@ -48,7 +48,7 @@ UNICODE: Final = Glyphs(
     fine="●",
     slowest="▶",
     dot=" · ",
-    times=" × ",  # noqa: RUF001 (a multiplication sign is meant)
+    times=" × ",
     cut="…",
     bar={
         "  ": " ",
