@@ -45,10 +45,11 @@ class Attempt:
     The account of one try: every span is delivered, put on disk, dropped for a reason, or left.
 
     ``answered`` tells whether the receiver is alive (it answered, if only to say
-    "later"), ``refused`` that it said no for good.
+    "later"), ``refused`` that it said no for good, ``absent`` that it does not
+    know this signal at all.
     """
 
-    __slots__ = ("answered", "delivered", "dropped", "error", "left", "refused", "retry_after", "spooled")
+    __slots__ = ("absent", "answered", "delivered", "dropped", "error", "left", "refused", "retry_after", "spooled")
 
     def __init__(self, spans: Iterable[Any]) -> None:
         self.left = list(spans)
@@ -58,6 +59,7 @@ class Attempt:
         self.error: str | None = None
         self.answered = False
         self.refused = False
+        self.absent = False
         self.retry_after: float | None = None
 
     def deliver(self, part: Sequence[Any]) -> None:

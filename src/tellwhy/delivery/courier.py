@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-How do spans get from the queue to the receiver, whatever the receiver does?
+How does a signal get from the queue to the receiver, whatever the receiver does?
 
 The worker's loop: wait until a batch is full or the delay has passed, take the
 oldest spans, try once, account for what came of it. What fails goes back to
@@ -16,7 +16,8 @@ from time import monotonic
 
 from tellwhy import diagnostics
 from tellwhy.delivery.outage import PROBE_SIZE, Outage
-from tellwhy.delivery.stats import EXIT, lost
+from tellwhy.delivery.signal import TRACES
+from tellwhy.delivery.stats import ABSENT, EXIT, lost
 from tellwhy.delivery.suppression import untraced
 from tellwhy.delivery.worker import Worker
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
+    from tellwhy.delivery.attempt import Attempt
     from tellwhy.delivery.queue import SpanQueue
+    from tellwhy.delivery.signal import Signal
     from tellwhy.delivery.store import Store
 
 # The first batch of a process goes out early: whoever looks for a first trace,
@@ -64,6 +67,8 @@ class Courier:
         export_timeout: The longest time for one attempt, in seconds.
 
         store: Where undelivered batches go while the receiver is away; None for memory only.
+
+        signal: What is carried.
     """
 
     def __init__(
@@ -75,16 +80,20 @@ class Courier:
         delay: float,
         export_timeout: float,
         store: Store | None,
+        signal: Signal = TRACES,
     ) -> None:
         self._queue = queue
+        self._signal = signal
         self._exporter = exporter
         self._batch_size = batch_size
         self._delay = delay
         self._export_timeout = export_timeout
         self._store = store
         where = "keeping them on disk" if store else f"keeping up to {queue.bound} of them"
-        self.outage = Outage(exporter.destination, kept=f"{where} and trying again")
+        self.outage = Outage(exporter.destination, kept=f"{where} and trying again", noun=signal.noun)
         self.observe: Callable[[float, str | None], None] | None = None
+        self.when_absent: Callable[[], None] | None = None
+        """Called, on the worker's thread, when the receiver turns out not to know this signal."""
         self.worker = Worker(self._work)
         self._reset()
 
@@ -168,7 +177,7 @@ class Courier:
                     due = monotonic() + self._delay
                 due = self._rest(due)
             except Exception as error:  # ours: spans in flight are still accounted for
-                diagnostics.fault("the delivery of spans", error)
+                diagnostics.fault(f"the delivery of {self._signal.noun}", error)
                 self.worker.sleep(_PAUSE_AFTER_FAULT)
         self._shut_down_exporter()
         for flush in [*self._waiting, *self._flushes]:
@@ -236,8 +245,21 @@ class Courier:
             outage.succeeded()
             return True
         queue.note_failure(f"{outage.destination}: {attempt.error}")
+        if attempt.absent and not queue.delivered and self.when_absent is not None:
+            self._switch_off(attempt, self.when_absent)
+            return False
         outage.failed(attempt, lost(queue.snapshot()))
         return attempt.refused and not outage.is_open
+
+    def _switch_off(self, attempt: Attempt, when_absent: Callable[[], None]) -> None:
+        """End a signal that this receiver has never taken and will never take, and say so once."""
+        queue, name = self._queue, self._signal.name
+        when_absent()
+        queue.drop(ABSENT, len(queue.give_up()))
+        diagnostics.note(
+            f"{self.outage.destination} takes no {name} ({attempt.error}); "
+            f"{name} are not exported from here on, OTEL_{name.upper()}_EXPORTER=none says so from the start"
+        )
 
     def _attempt_deadline(self) -> float:
         return min(monotonic() + self._export_timeout, self._deadline)

@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Where do spans go? The specification's two forms of an endpoint, and the usual slips.
+Where does a signal go? The specification's two forms of an endpoint, and the usual slips.
 
 https://opentelemetry.io/docs/specs/otel/protocol/exporter/#endpoint-urls-for-otlphttp:
-the generic endpoint is a base URL and gets ``/v1/traces`` appended, the one for
-traces is used as it is.
+the generic endpoint is a base URL and gets ``/v1/traces`` (or ``/v1/logs``, …)
+appended, the one for a signal is used as it is.
 """
 
 from __future__ import annotations
 
 from urllib.parse import unquote, urlsplit
 
+from tellwhy.delivery.signal import TRACES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-TRACES_PATH: Final = "/v1/traces"
+    from tellwhy.delivery.signal import Signal
+
 GRPC_PORT: Final = 4317
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PRIVATE_SUFFIXES: Final = (".local", ".localhost", ".internal", ".svc", ".lan", ".home.arpa")
@@ -32,12 +35,20 @@ class Endpoint:
         target: Path and query.
         userinfo: ``user:password`` of the URL, to be sent as basic authentication; or None.
         notes: What a user should know about how the text was understood.
+        signal: What is sent there.
     """
 
-    __slots__ = ("host", "notes", "port", "scheme", "target", "userinfo")
+    __slots__ = ("host", "notes", "port", "scheme", "signal", "target", "userinfo")
 
     def __init__(
-        self, scheme: str, host: str, port: int, target: str, userinfo: str | None, notes: tuple[str, ...]
+        self,
+        scheme: str,
+        host: str,
+        port: int,
+        target: str,
+        userinfo: str | None,
+        notes: tuple[str, ...],
+        signal: Signal,
     ) -> None:
         self.scheme = scheme
         self.host = host
@@ -45,6 +56,7 @@ class Endpoint:
         self.target = target
         self.userinfo = userinfo
         self.notes = notes
+        self.signal = signal
 
     @property
     def netloc(self) -> str:
@@ -62,9 +74,9 @@ class Endpoint:
         return self.url.partition("?")[0]
 
 
-def resolve(generic: str | None, per_signal: str | None) -> Endpoint:
+def resolve(generic: str | None, per_signal: str | None, signal: Signal = TRACES) -> Endpoint:
     """
-    Return where spans go, from the two settings; the one for traces wins.
+    Return where a signal goes, from the two settings; its own wins.
 
     Args:
 
@@ -72,21 +84,25 @@ def resolve(generic: str | None, per_signal: str | None) -> Endpoint:
 
         per_signal: ``OTEL_EXPORTER_OTLP_TRACES_ENDPOINT``, a full URL.
 
+        signal: Which signal.
+
     Raises:
         ValueError: If the text is no URL of a receiver; the message says what would be.
     """
     if per_signal:
-        return parse(per_signal)
-    return parse(generic or "http://localhost:4318", append=TRACES_PATH)
+        return parse(per_signal, signal)
+    return parse(generic or "http://localhost:4318", signal, append=signal.path)
 
 
-def parse(text: str, *, append: str = "") -> Endpoint:
+def parse(text: str, signal: Signal = TRACES, *, append: str = "") -> Endpoint:
     """
     Take a URL apart.
 
     Args:
 
         text: The URL. A missing scheme, blanks and quotes around it are forgiven and noted.
+
+        signal: What is sent there.
 
         append: The path to add to a base URL.
 
@@ -109,7 +125,7 @@ def parse(text: str, *, append: str = "") -> Endpoint:
         if path.rstrip("/").endswith(append):
             notes.append(
                 f"the base URL ends in {append} already and gets it appended once more; leave it out there, or "
-                "set OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, which is used as it is"
+                f"set {signal.variable('endpoint')}, which is used as it is"
             )
         path = path.rstrip("/") + append
     port = port or _DEFAULT_PORTS[parts.scheme]
@@ -117,7 +133,7 @@ def parse(text: str, *, append: str = "") -> Endpoint:
         notes.append("port 4317 is by convention the gRPC port; OTLP over HTTP is usually on 4318")
     target = path + (f"?{parts.query}" if parts.query else "")
     userinfo = unquote(parts.netloc.rpartition("@")[0]) or None
-    return Endpoint(parts.scheme, host, port, target, userinfo, tuple(notes))
+    return Endpoint(parts.scheme, host, port, target, userinfo, tuple(notes), signal)
 
 
 def is_private(host: str) -> bool:

@@ -53,12 +53,13 @@ def explain(error: BaseException, endpoint: Endpoint, timeout: float) -> str:
 def explain_status(status: int, phrase: str, endpoint: Endpoint, *, message: str = "", location: str = "") -> str:
     """Return what a status means, with what the receiver said about it."""
     hint = _STATUS_HINTS.get(status, "")
+    path, usual = endpoint.target.partition("?")[0], endpoint.signal.path
     if 300 <= status < 400:
         hint = f"it redirects to {location}; set the endpoint to where the receiver is" if location else ""
-    elif status == 404 and not endpoint.target.partition("?")[0].endswith("/v1/traces"):
-        hint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is used as it is: its path is usually /v1/traces"
-    elif status == 404 and endpoint.target.partition("?")[0].count("/v1/traces") > 1:
-        hint = "/v1/traces is appended to OTEL_EXPORTER_OTLP_ENDPOINT; leave it out there"
+    elif status == 404 and not path.endswith(usual):
+        hint = f"{endpoint.signal.variable('endpoint')} is used as it is: its path is usually {usual}"
+    elif status == 404 and path.count(usual) > 1:
+        hint = f"{usual} is appended to OTEL_EXPORTER_OTLP_ENDPOINT; leave it out there"
     elif status == 400 and "HTTPS" in message:
         hint = "the receiver speaks TLS on this port: use https://"
     said = f": {message}" if message else ""

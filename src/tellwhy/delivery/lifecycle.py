@@ -22,6 +22,7 @@ from tellwhy.delivery import fork
 from tellwhy.delivery.budget import Budget
 from tellwhy.delivery.children import ChildExit
 from tellwhy.delivery.open_spans import end_all, find
+from tellwhy.delivery.signal import TRACES
 from tellwhy.delivery.signals import Sigterm
 from tellwhy.delivery.stats import empty, exit_line, lost, total
 
@@ -30,10 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, Final, Protocol
 
+    from tellwhy.delivery.signal import Signal
     from tellwhy.delivery.stats import Snapshot
 
     class Member(Protocol):
-        """Who takes part in the exit; ``BatchSpanProcessor`` does."""
+        """Who takes part in the exit; every ``Outbox`` does."""
+
+        signal: Signal
 
         def force_flush(self, timeout_millis: float | None = None) -> bool:
             """Deliver what is there, within the time."""
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
             """Deliver what can be delivered within the budget."""
 
         def stats(self) -> Snapshot:
-            """Return what became of the spans."""
+            """Return what became of everything so far."""
             ...
 
         has_said_why: bool
@@ -78,7 +82,7 @@ class Lifecycle:
 
     def _begin(self) -> None:
         self._budget = Budget(self._budget_ms / 1000)
-        self._reported = 0
+        self._reported: dict[Signal, int] = {}
 
     def add(self, member: Member) -> Callable[[], None]:
         """Let somebody take part; returns what ends that."""
@@ -132,8 +136,18 @@ class Lifecycle:
         return flushed
 
     def stats(self) -> Snapshot:
-        """Return what became of the spans of all members together."""
-        return total(member.stats() for member in self._members)
+        """Return what became of the spans of all members together; other signals, if any, stand under their names."""
+        whole = total(self._stats_of(TRACES))
+        for signal in self._signals():
+            if signal is not TRACES:
+                whole[signal.name] = total(self._stats_of(signal))
+        return whole
+
+    def _signals(self) -> list[Signal]:
+        return list(dict.fromkeys(member.signal for member in self._members))
+
+    def _stats_of(self, signal: Signal) -> Iterable[Snapshot]:
+        return (member.stats() for member in self._members if member.signal is signal)
 
     def leave(self) -> None:
         """Deliver what can be delivered within the budget, and say what was lost. May be called again."""
@@ -174,14 +188,16 @@ class Lifecycle:
         end_all(self._open_spans)
 
     def _report(self) -> None:
-        stats = self.stats()
-        dropped = lost(stats)
-        if dropped <= self._reported:
-            return
-        self._reported = dropped
-        line = exit_line(stats, explain=not any(member.has_said_why for member in self._members))
-        if line:
-            diagnostics.note(line)
+        for signal in self._signals():
+            stats = total(self._stats_of(signal))
+            dropped = lost(stats)
+            if dropped <= self._reported.get(signal, 0):
+                continue
+            self._reported[signal] = dropped
+            said = any(member.has_said_why for member in self._members if member.signal is signal)
+            line = exit_line(stats, explain=not said, noun=signal.noun)
+            if line:
+                diagnostics.note(line)
 
 
 def _remember_interrupt() -> None:
@@ -207,6 +223,7 @@ class _Provider:
     there the thread is started in advance, and sleeps until it is needed.
     """
 
+    signal = TRACES  # of which it has none
     has_said_why = False
     when_started: Callable[[], None] | None = None
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from tellwhy import diagnostics
 from tellwhy._version import __version__
 from tellwhy.delivery.endpoint import Endpoint, parse, resolve
+from tellwhy.delivery.signal import TRACES
 from tellwhy.errors import ConfigurationError
 
 TYPE_CHECKING = False
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Final
 
+    from tellwhy.delivery.signal import Signal
     from tellwhy.settings.load import Settings
 
 # Under gRPC's customary 4 MiB, which holds again behind many an OTLP/HTTP gateway.
@@ -27,24 +29,26 @@ class Options:
 
     __slots__ = ("certificates", "content_type", "encoding", "endpoint", "headers", "max_bytes", "protocol", "timeout")
 
-    def __init__(self, settings: Settings, arguments: Mapping[str, Any]) -> None:
-        self.endpoint = _endpoint(arguments["endpoint"], settings)
-        self.protocol = arguments["protocol"] or _of_traces(settings, "protocol")
+    def __init__(self, settings: Settings, arguments: Mapping[str, Any], signal: Signal = TRACES) -> None:
+        def own(name: str) -> Any:
+            return of_signal(settings, signal, name)
+
+        self.endpoint = _endpoint(arguments["endpoint"], settings, signal)
+        self.protocol = arguments["protocol"] or own("protocol")
         if self.protocol not in CONTENT_TYPES:
             raise ConfigurationError(f"protocol={self.protocol!r}: expected http/protobuf or http/json")
         self.content_type = CONTENT_TYPES[self.protocol]
-        self.timeout = _timeout(arguments["timeout"], settings)
-        self.encoding = _encoding(arguments["compression"] or _of_traces(settings, "compression"))
+        self.timeout = _timeout(own("timeout") / 1000 if arguments["timeout"] is None else arguments["timeout"])
+        self.encoding = _encoding(arguments["compression"] or own("compression"))
         limit = arguments["max_request_size"]
         self.max_bytes = MAX_REQUEST_SIZE if limit is None else limit if limit > 0 else 1 << 62
         self.certificates = {
-            "certificate_file": arguments["certificate_file"] or _of_traces(settings, "certificate"),
-            "client_key_file": arguments["client_key_file"] or _of_traces(settings, "client_key"),
-            "client_certificate_file": arguments["client_certificate_file"]
-            or _of_traces(settings, "client_certificate"),
+            "certificate_file": arguments["certificate_file"] or own("certificate"),
+            "client_key_file": arguments["client_key_file"] or own("client_key"),
+            "client_certificate_file": arguments["client_certificate_file"] or own("client_certificate"),
         }
-        general, own = settings.exporter_otlp_headers, settings.exporter_otlp_traces_headers
-        self.headers = self._all_headers({**general, **own, **(arguments["headers"] or {})})
+        general, headers = settings.exporter_otlp_headers, getattr(settings, f"exporter_otlp_{signal.name}_headers")
+        self.headers = self._all_headers({**general, **headers, **(arguments["headers"] or {})})
 
     def _all_headers(self, given: Mapping[str, str]) -> dict[str, str]:
         from opentelemetry.version import __version__ as api_version
@@ -59,42 +63,42 @@ class Options:
             if _is_sendable(name, value):
                 headers[name] = value
             else:
-                diagnostics.warn(f"the header {name!r} cannot be sent with spans; left out", key=f"header:{name}")
+                diagnostics.warn(f"the header {name!r} cannot be sent; left out", key=f"header:{name}")
         headers["content-type"] = self.content_type
         if self.encoding:
             headers["content-encoding"] = self.encoding
         return headers
 
 
-def _of_traces(settings: Settings, name: str) -> Any:
-    """Return a setting for traces, else the general one."""
-    own = getattr(settings, f"exporter_otlp_traces_{name}")
+def of_signal(settings: Settings, signal: Signal, name: str) -> Any:
+    """Return a signal's own setting, else the general one."""
+    own = getattr(settings, f"exporter_otlp_{signal.name}_{name}")
     return getattr(settings, f"exporter_otlp_{name}") if own is None or own == {} else own
 
 
-def _endpoint(argument: str | None, settings: Settings) -> Endpoint:
+def _endpoint(argument: str | None, settings: Settings, signal: Signal) -> Endpoint:
     if argument:
         try:
-            endpoint = parse(argument)
+            endpoint = parse(argument, signal)
         except ValueError as error:
             raise ConfigurationError(f"endpoint: {error}") from None
     else:
-        own, general = settings.exporter_otlp_traces_endpoint, settings.exporter_otlp_endpoint
+        own: str | None = getattr(settings, f"exporter_otlp_{signal.name}_endpoint")
         try:
-            endpoint = resolve(general, own)
+            endpoint = resolve(settings.exporter_otlp_endpoint, own, signal)
         except ValueError as error:
-            name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" if own else "OTEL_EXPORTER_OTLP_ENDPOINT"
-            endpoint = resolve(None, None)
-            diagnostics.warn(f"{name}: {error}; spans are sent to {endpoint}")
+            name = signal.variable("endpoint") if own else "OTEL_EXPORTER_OTLP_ENDPOINT"
+            endpoint = resolve(None, None, signal)
+            diagnostics.warn(f"{name}: {error}; {signal.noun} are sent to {endpoint}")
     for note in endpoint.notes:
         diagnostics.note(f"{endpoint}: {note}", key=f"endpoint:{note}")
     return endpoint
 
 
-def _timeout(argument: float | None, settings: Settings) -> float:
-    timeout = _of_traces(settings, "timeout") / 1000 if argument is None else float(argument)
+def _timeout(given: float) -> float:
+    timeout = float(given)
     if not timeout > 0:
-        raise ConfigurationError(f"timeout={argument!r}: expected a number of seconds above 0")
+        raise ConfigurationError(f"timeout={given!r}: expected a number of seconds above 0")
     return timeout
 
 

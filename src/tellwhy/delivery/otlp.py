@@ -19,6 +19,7 @@ from tellwhy.delivery.attempt import Attempt, Unhurried, no_pause
 from tellwhy.delivery.options import Options
 from tellwhy.delivery.response import error_message, partial_success
 from tellwhy.delivery.retry import RETRYABLE, TOO_LARGE, Backoff, retry_after
+from tellwhy.delivery.signal import TRACES
 from tellwhy.delivery.stats import ENCODING, REJECTED
 from tellwhy.delivery.stats import TOO_LARGE as DROPPED_TOO_LARGE
 
@@ -32,18 +33,19 @@ if TYPE_CHECKING:
     from tellwhy.delivery.transport import Answer
     from tellwhy.settings.load import Settings
 
+NOT_FOUND: Final = 404  # what backends answer for a signal that they do not know
 _SMALLEST_LIMIT: Final = 16_384  # bytes: a receiver that takes less than this takes nothing
 _LEVEL: Final = 1  # of compression: traces repeat themselves, higher levels cost more than they save
 _GZIP: Final = 31  # zlib's word for the format
 
 
-class OTLPSpanExporter:
+class OTLPExporter:
     """
-    Sends spans as OTLP over HTTP, on the standard library alone.
+    Sends one signal as OTLP over HTTP, on the standard library alone.
 
-    A drop-in for ``opentelemetry.exporter.otlp.proto.http.trace_exporter.OTLPSpanExporter``:
-    what is not given comes from the environment (``OTEL_EXPORTER_OTLP_TRACES_…``,
-    then ``OTEL_EXPORTER_OTLP_…``), with the specification's units and defaults.
+    What is not given comes from the environment (``OTEL_EXPORTER_OTLP_TRACES_…``
+    or another signal's, then ``OTEL_EXPORTER_OTLP_…``), with the specification's
+    units and defaults.
 
     Args:
 
@@ -76,6 +78,8 @@ class OTLPSpanExporter:
         tellwhy.errors.ConfigurationError: If an argument is wrong.
     """
 
+    signal = TRACES
+
     def __init__(
         self,
         endpoint: str | None = None,
@@ -97,7 +101,7 @@ class OTLPSpanExporter:
             from tellwhy.settings.load import load
 
             settings, _ = load(os.environ)
-        self._options = Options(settings, arguments)
+        self._options = Options(settings, arguments, self.signal)
         self._max_bytes = self._options.max_bytes
         self._session = session
         self._transport: Any = None
@@ -106,33 +110,7 @@ class OTLPSpanExporter:
         self.destination = str(self._options.endpoint)
         fork.register(self)
 
-    # ------------------------------------------------- the SpanExporter protocol
-
-    def export(self, spans: Sequence[Any]) -> SpanExportResult:
-        """
-        Deliver a batch, trying again for up to the timeout where OTLP allows it.
-
-        This is for the official processors. ours asks for one attempt at a time and keeps what fails.
-        """
-        from opentelemetry.sdk.trace.export import SpanExportResult
-
-        deadline = monotonic() + self._options.timeout
-        backoff = Backoff()
-        left: Sequence[Any] = spans
-        while not self._stopped.is_set():
-            attempt = self.attempt(left, deadline)
-            if attempt.error is None:
-                return SpanExportResult.SUCCESS
-            wait = backoff.next(attempt.retry_after)
-            left = attempt.left
-            if not left or monotonic() + wait >= deadline:
-                diagnostics.warn(
-                    f"{len(spans)} spans could not be delivered to {self.destination}: {attempt.error}",
-                    key=f"export:{self.destination}:{attempt.error}",
-                )
-                break
-            self._stopped.wait(wait)
-        return SpanExportResult.FAILURE
+    # ------------------------------------------------------ the exporters' protocol
 
     def shutdown(self) -> None:
         """Close the connection and export nothing more. Idempotent."""
@@ -163,7 +141,7 @@ class OTLPSpanExporter:
                 yield from self._codec.split(Unhurried(group, pause), self._max_bytes)
             except Exception as error:
                 if len(group) == 1:
-                    diagnostics.fault("the encoding of a span", error)
+                    diagnostics.fault(f"the encoding of a {self.signal.one}", error)
                 else:
                     middle = len(group) // 2
                     groups += [group[middle:], group[:middle]]
@@ -176,7 +154,7 @@ class OTLPSpanExporter:
             if self._connect(attempt, deadline):
                 self._send(attempt, deadline, pause)
         except Exception as error:  # ours, not the network's: the batch must not circle for ever
-            diagnostics.fault("the delivery of spans", error)
+            diagnostics.fault(f"the delivery of {self.signal.noun}", error)
             attempt.drop(attempt.left, ENCODING)
             attempt.fail(f"{type(error).__name__}: {error}", refused=True)
         return attempt
@@ -214,17 +192,17 @@ class OTLPSpanExporter:
             from tellwhy.delivery import explain  # noqa: F401
             from tellwhy.delivery.transport import Transport
 
-            if options.protocol == "http/json":
-                from tellwhy.delivery import encoder_json as codec
-            else:
-                from tellwhy.delivery import encoder as codec  # type: ignore[no-redef]
-            self._codec = codec
+            self._codec = self._load_codec(options.protocol)
             if self._session is not None:
                 from tellwhy.delivery.session import SessionTransport
 
                 self._transport = SessionTransport(options.endpoint, self._session, options.certificates)
             else:
                 self._transport = Transport(options.endpoint, **options.certificates)
+
+    def _load_codec(self, protocol: str) -> Any:
+        """Return the module that puts this signal into bytes with ``split(items, max_bytes)``."""
+        raise NotImplementedError
 
     def _connect(self, attempt: Attempt, deadline: float) -> bool:
         """Make sure of a connection before anything is encoded: while nobody listens, a try is cheap."""
@@ -249,7 +227,9 @@ class OTLPSpanExporter:
                     if cut:
                         break
                     attempt.drop(part, DROPPED_TOO_LARGE)
-                    attempt.fail("413: one span is larger than the receiver takes", refused=True, answered=True)
+                    attempt.fail(
+                        f"413: one {self.signal.one} is larger than the receiver takes", refused=True, answered=True
+                    )
                 elif attempt.error is not None and not attempt.refused:
                     return  # later: the rest stays as it is
             else:
@@ -287,14 +267,15 @@ class OTLPSpanExporter:
     def _judge(self, answer: Answer, part: Sequence[Any], attempt: Attempt) -> None:
         content_type = answer.headers.get("content-type") or ""
         if 200 <= answer.status < 300:
-            rejected, message = partial_success(answer.body, content_type)
+            rejected, message = partial_success(answer.body, content_type, self.signal)
             rejected = min(rejected, len(part))
             attempt.deliver(part)
             attempt.delivered -= rejected
             attempt.count(REJECTED, rejected)
             if rejected or message:
+                said = message or "it does not say why"
                 diagnostics.warn(
-                    f"{self.destination} rejected {rejected} spans of a batch: {message or 'it does not say why'}",
+                    f"{self.destination} rejected {rejected} {self.signal.noun} of a batch: {said}",
                     key=f"partial:{message}",
                 )
             elif content_type.startswith("text/html"):
@@ -315,6 +296,49 @@ class OTLPSpanExporter:
         else:
             attempt.drop(part, f"http_{answer.status}")
             attempt.fail(words, refused=True, answered=True)
+            attempt.absent = answer.status == NOT_FOUND and self.signal.may_be_absent
+
+
+class OTLPSpanExporter(OTLPExporter):
+    """
+    Sends spans; the arguments are those of ``OTLPExporter``.
+
+    A drop-in for ``opentelemetry.exporter.otlp.proto.http.trace_exporter.OTLPSpanExporter``.
+    """
+
+    def export(self, spans: Sequence[Any]) -> SpanExportResult:
+        """
+        Deliver a batch, trying again for up to the timeout where OTLP allows it.
+
+        This is for the official processors. ours asks for one attempt at a time and keeps what fails.
+        """
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        deadline = monotonic() + self._options.timeout
+        backoff = Backoff()
+        left: Sequence[Any] = spans
+        while not self._stopped.is_set():
+            attempt = self.attempt(left, deadline)
+            if attempt.error is None:
+                return SpanExportResult.SUCCESS
+            wait = backoff.next(attempt.retry_after)
+            left = attempt.left
+            if not left or monotonic() + wait >= deadline:
+                diagnostics.warn(
+                    f"{len(spans)} spans could not be delivered to {self.destination}: {attempt.error}",
+                    key=f"export:{self.destination}:{attempt.error}",
+                )
+                break
+            self._stopped.wait(wait)
+        return SpanExportResult.FAILURE
+
+    def _load_codec(self, protocol: str) -> Any:
+        codec: Any
+        if protocol == "http/json":
+            from tellwhy.delivery import encoder_json as codec
+        else:
+            from tellwhy.delivery import encoder as codec
+        return codec
 
 
 def _compressed(payload: bytes, encoding: str | None) -> bytes:

@@ -29,8 +29,9 @@ QUIET_AFTER_LINE: Final = 10.0
 class Outage:
     """The state of one receiver, from the answers to our attempts."""
 
-    def __init__(self, destination: str, *, kept: str) -> None:
+    def __init__(self, destination: str, *, kept: str, noun: str = "spans") -> None:
         self.destination = destination
+        self._noun = noun
         self._kept = kept
         self._backoff = Backoff()
         self._last_line = float("-inf")
@@ -78,8 +79,8 @@ class Outage:
 
     def _opening(self, attempt: Attempt) -> str:
         if attempt.refused:
-            return f"{self.destination} does not take spans: {attempt.error}; they are dropped and counted"
-        return f"cannot deliver spans to {self.destination}: {attempt.error}; {self._kept}"
+            return f"{self.destination} does not take {self._noun}: {attempt.error}; they are dropped and counted"
+        return f"cannot deliver {self._noun} to {self.destination}: {attempt.error}; {self._kept}"
 
     def succeeded(self) -> None:
         """Note that the receiver has taken a batch."""
@@ -95,6 +96,6 @@ class Outage:
         now = monotonic()
         self._last_line = now
         diagnostics.note(
-            f"spans are delivered to {self.destination} again after {now - self._since:.0f} s: "
+            f"{self._noun} are delivered to {self.destination} again after {now - self._since:.0f} s: "
             f"{kept} delivered late, {lost - self._lost_before} lost"
         )

@@ -9,30 +9,21 @@ a span never blocks and never raises: everything slow is the courier's.
 from __future__ import annotations
 
 import os
-from time import monotonic
 
 from tellwhy import diagnostics
-from tellwhy.delivery import fork
-from tellwhy.delivery.attempt import attempting
-from tellwhy.delivery.courier import Courier
-from tellwhy.delivery.queue import SpanQueue
-from tellwhy.delivery.stats import AFTER_SHUTDOWN
+from tellwhy.delivery.outbox import Outbox
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, Final
+    from typing import Any
 
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
-    from tellwhy.delivery.budget import Budget
-    from tellwhy.delivery.stats import Snapshot
-
-_DEFAULT_FLUSH: Final = 30_000  # milliseconds, as in the SDK
+    from tellwhy.delivery.queue import SpanQueue
 
 
-class BatchSpanProcessor:
+class BatchSpanProcessor(Outbox):
     """
     Queues ended spans and delivers them in batches, on one thread that starts with the first span.
 
@@ -76,21 +67,15 @@ class BatchSpanProcessor:
         given = _Defaults(max_queue_size, schedule_delay_millis, max_export_batch_size, export_timeout_millis,
                           exit_budget_millis, spool_dir)  # fmt: skip
         self.span_exporter = span_exporter
-        self._exit_budget = given.exit_budget / 1000
-        self._queue = SpanQueue(given.queue_size)
-        self._courier = Courier(
-            self._queue,
-            attempting(span_exporter),
+        super().__init__(
+            span_exporter,
+            queue_size=given.queue_size,
             batch_size=given.batch_size,
             delay=given.delay / 1000,
             export_timeout=given.export_timeout / 1000,
+            exit_budget=given.exit_budget / 1000,
             store=_store(given.spool_dir),
         )
-        self._leaving: Budget | None = None
-        self._is_shut_down = False
-        fork.register(self)
-        if not fork.is_told():
-            self._queue.watch()
         if meter_provider is not None:
             from tellwhy.delivery.self_metrics import SelfMetrics
 
@@ -113,10 +98,7 @@ class BatchSpanProcessor:
                 context: Any = span.get_span_context()  # None in a span made by hand: a fault, told of once
                 flags = context.trace_flags
             if flags & 1:
-                queue = self._queue
-                queue.append(span)
-                if len(queue) >= queue.attention:
-                    self.attend()
+                self.put(span)
         except Exception as error:
             diagnostics.fault("the end of a span", error)
 
@@ -128,109 +110,6 @@ class BatchSpanProcessor:
         None in a subclass with an ``on_end`` of its own.
         """
         return self._queue if type(self).on_end is BatchSpanProcessor.on_end else None
-
-    def attend(self) -> None:
-        """Do what the length of the queue asks for; called by whoever has appended a span."""
-        queue = self._queue
-        try:
-            if queue.attention > queue.bound:
-                queue.popleft()
-                next(queue.overflow.numbers)
-            else:
-                self._attend(queue)
-        except IndexError:  # the courier has just taken everything: there is room
-            return
-
-    def force_flush(self, timeout_millis: float | None = None) -> bool:
-        """
-        Deliver everything that has ended; True only if the receiver has taken all of it in time.
-
-        A receiver that is not there is tried once: False then comes before the timeout.
-
-        Args:
-
-            timeout_millis: The longest wait, 30000 by default.
-        """
-        if self._is_shut_down:
-            return False
-        return self._courier.flush(monotonic() + (_DEFAULT_FLUSH if timeout_millis is None else timeout_millis) / 1000)
-
-    def shutdown(self) -> None:
-        """Deliver what can be delivered within the exit budget, count the rest, release everything."""
-        self.shutdown_within(self._leaving.remaining() if self._leaving else self._exit_budget)
-
-    def shutdown_within(self, seconds: float) -> None:
-        """Shut down as ``shutdown()`` does, but for no longer than this."""
-        if self._is_shut_down:
-            return
-        deadline = monotonic() + seconds
-        self._courier.flush(deadline)
-        self._is_shut_down = True
-        self._queue.leave()
-        self._courier.give_up()
-        self._courier.stop(deadline)
-
-    # -------------------------------------------------------------- for the exit
-
-    def leave(self, budget: Budget) -> None:
-        """
-        The process ends: deliver within the budget, put the rest on disk or count it.
-
-        What ends later (in another exit handler, on a daemon thread) is still
-        delivered, at once and on the thread that ends it, while the budget lasts.
-        """
-        self._queue.leave()
-        self._leaving = budget
-        with budget as deadline:
-            delivered = self._courier.flush(deadline)
-            # What another thread has ended meanwhile is that thread's to see off.
-            if not delivered and (self._courier.outage.is_failing or not budget.remaining()):
-                self._courier.give_up()
-
-    def stats(self) -> Snapshot:
-        """Return what became of the spans so far; see ``tellwhy.delivery.stats``."""
-        return self._queue.snapshot()
-
-    @property
-    def when_started(self) -> Callable[[], None] | None:
-        """What is called in each process once its first span has ended."""
-        return self._courier.worker.when_started
-
-    @when_started.setter
-    def when_started(self, callback: Callable[[], None] | None) -> None:
-        self._courier.worker.when_started = callback
-
-    @property
-    def has_said_why(self) -> bool:
-        """Whether a line has told why spans are not delivered at present."""
-        return self._courier.outage.said
-
-    def after_fork_in_child(self) -> None:
-        """Start afresh: the parent's spans are the parent's to deliver."""
-        self._queue.reset()
-        self._queue.inherited = fork.inherited()
-        self._courier.after_fork_in_child()
-        self._leaving = None
-        if self._is_shut_down:
-            self._queue.leave()
-
-    def _attend(self, queue: SpanQueue) -> None:
-        """Do what the length of the queue asks for."""
-        if self._is_shut_down:
-            queue.drop(AFTER_SHUTDOWN, len(queue.give_up()))
-        elif self._leaving is not None:
-            self.leave(self._leaving)
-        else:
-            if queue.is_watched:
-                span = queue[-1]
-                if fork.catch_up():  # what else was in the queue is the parent's
-                    queue.append(span)
-            if len(queue) > queue.bound:
-                queue.popleft()
-                next(queue.overflow.numbers)
-            elif len(queue) >= queue.wanted:
-                queue.attend_at(queue.bound + 1)
-                self._courier.call()
 
 
 class _Defaults:

@@ -8,24 +8,28 @@ What did the receiver say? The two small OTLP messages that come back, read by h
 
 from __future__ import annotations
 
+from tellwhy.delivery.signal import TRACES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final
+
+    from tellwhy.delivery.signal import Signal
 
 LONGEST_MESSAGE: Final = 300  # characters: one line for people
 _VARINT, _LENGTH_DELIMITED = 0, 2
 _FIXED: Final = {1: 8, 5: 4}
 
 
-def partial_success(body: bytes, content_type: str) -> tuple[int, str]:
-    """Return how many spans the receiver rejected, and its words; ``(0, "")`` for a full success."""
+def partial_success(body: bytes, content_type: str, signal: Signal = TRACES) -> tuple[int, str]:
+    """Return how many items the receiver rejected, and its words; ``(0, "")`` for a full success."""
     if "json" in content_type:
         outer = _json(body).get("partialSuccess")
         if not isinstance(outer, dict):
             return 0, ""
         try:
-            rejected = int(outer.get("rejectedSpans", 0))
+            rejected = int(outer.get(signal.rejected, 0))
         except (TypeError, ValueError):
             rejected = 0
         return max(0, rejected), clean(str(outer.get("errorMessage", "")))

@@ -27,6 +27,7 @@ EXPORT_FAILED: Final = "export_failed"  # an exporter that is not ours failed; i
 SPOOL_FULL: Final = "spool_full"  # the oldest on disk, because the spool was at its bound
 SPOOL_EXPIRED: Final = "spool_expired"  # on disk for longer than the spool keeps
 SPOOL_CORRUPT: Final = "spool_corrupt"  # on disk, and not readable any more
+ABSENT: Final = "no_endpoint"  # the receiver does not know this signal, which was therefore switched off
 
 
 class Counter:
@@ -85,7 +86,7 @@ def lost(snapshot: Snapshot) -> int:
     return sum(snapshot["dropped"].values())
 
 
-def exit_line(snapshot: Snapshot, *, explain: bool = False) -> str | None:
+def exit_line(snapshot: Snapshot, *, explain: bool = False, noun: str = "spans") -> str | None:
     """
     Return the line that says at exit what was not delivered, or None if nothing was lost.
 
@@ -94,13 +95,15 @@ def exit_line(snapshot: Snapshot, *, explain: bool = False) -> str | None:
         snapshot: What became of the spans.
 
         explain: Add the last error; for when no earlier line has named it.
+
+        noun: What they are, in the plural.
     """
     dropped = lost(snapshot)
     if not dropped:
         return None
     reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(snapshot["dropped"].items()))
     verb = "was" if dropped == 1 else "were"
-    line = f"{dropped} of {snapshot['produced']} spans {verb} not delivered: {reasons}"
+    line = f"{dropped} of {snapshot['produced']} {noun} {verb} not delivered: {reasons}"
     if explain and snapshot["last_error"]:
         line += f"; {snapshot['last_error']}"
     return line
