@@ -204,6 +204,55 @@ class TestSigterm:
         assert (done.returncode, done.stdout) == (7, "still here\n")
         assert names(receiver) == ["one"]
 
+    def test_the_default_that_is_put_back_is_ours(self, place: Place, receiver: OtlpReceiver) -> None:
+        """A server sets its handler, loads the program, puts back what it found and raises the signal again."""
+        code = (
+            "import signal\n"
+            "found = signal.signal(signal.SIGTERM, lambda *_: None)\n"
+            "from traced_program import *\n"
+            "with tracer.start_as_current_span('request'): pass\n"
+            "assert signal.signal(signal.SIGTERM, found)(15, None) is None\n"
+            "signal.raise_signal(signal.SIGTERM); print('went on')\n"
+        )
+        place.write("program.py", code)
+        done = place.run("python", "program.py")
+
+        assert (done.returncode, done.stdout) == (-signal.SIGTERM, ""), done.stderr
+        assert names(receiver) == ["request"]
+
+    def test_the_default_that_is_set_before_the_first_span(self, place: Place, receiver: OtlpReceiver) -> None:
+        """The kernel's until there is something to deliver, though the main thread never looks up; then ours."""
+        code = (
+            "signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
+            "never_looks = 'import itertools, collections; collections.deque(itertools.count(), 0)'\n"
+            "child = os.fork()\n"
+            "if child == 0: print('up', flush=True); exec(never_looks)\n"
+            "time.sleep(0.2); os.kill(child, signal.SIGTERM)\n"
+            "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -15\n"
+            "span('one'); os.kill(os.getpid(), signal.SIGTERM); time.sleep(5)\n"
+        )
+        done = run(place, code)
+
+        assert done.returncode == -signal.SIGTERM, done.stderr
+        assert names(receiver) == ["one"]
+
+    def test_a_child_forked_while_ours_is_in_force(self, place: Place, receiver: OtlpReceiver) -> None:
+        """Put back by the parent after its first span; the child's own default is the kernel's again."""
+        code = (
+            "span('of the parent')\n"
+            "signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
+            "never_looks = 'import itertools, collections; collections.deque(itertools.count(), 0)'\n"
+            "child = os.fork()\n"
+            "if child == 0: exec(never_looks)\n"
+            "time.sleep(0.2); os.kill(child, signal.SIGTERM)\n"
+            "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -15\n"
+            "os.kill(os.getpid(), signal.SIGTERM); time.sleep(5)\n"
+        )
+        done = run(place, code)
+
+        assert done.returncode == -signal.SIGTERM, done.stderr
+        assert names(receiver) == ["of the parent"]
+
     def test_an_ignored_signal_stays_ignored(self, place: Place, receiver: OtlpReceiver) -> None:
         """SIG_IGN is somebody's choice."""
         code = (
@@ -374,12 +423,13 @@ def test_an_answer_that_is_late_counts_as_lost_in_flush_only(place: Place, recei
 def test_install_and_uninstall_leave_everything_as_it_was(place: Place) -> None:
     """Idempotent both ways; handlers, ``os._exit`` and exit handlers are those from before."""
     code = (
-        "found = signal.getsignal(signal.SIGTERM), os._exit, atexit._ncallbacks()\n"
+        "found = signal.getsignal(signal.SIGTERM), os._exit, atexit._ncallbacks(), signal.signal\n"
         "for _ in range(2): lifecycle.install()\n"
         "assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL\n"
         "assert atexit._ncallbacks() == found[2] + 1\n"
         "for _ in range(2): lifecycle.uninstall()\n"
         "assert (signal.getsignal(signal.SIGTERM), os._exit) == found[:2]\n"
+        "assert signal.signal is found[3]\n"
         "lifecycle.install()\n"
         "mine = lambda *_: None\n"
         "signal.signal(signal.SIGTERM, mine)\n"

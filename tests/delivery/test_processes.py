@@ -299,7 +299,7 @@ def test_gunicorn(place: Place, receiver: OtlpReceiver, options: tuple[str, ...]
     assert lines_of_ours(done.stderr) == []
 
 
-@pytest.mark.parametrize("options", [()], ids=["one"])
+@pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one", "two-workers"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_uvicorn(place: Place, receiver: OtlpReceiver, options: tuple[str, ...], number: int) -> None:
     """A graceful stop: uvicorn puts the default back and raises the signal again, and every span arrives."""
@@ -314,6 +314,22 @@ def test_uvicorn(place: Place, receiver: OtlpReceiver, options: tuple[str, ...],
         done = server.stop(number)
 
     assert names(receiver) == [f"GET /{path}" for path in range(5)], done.stderr
+    assert lines_of_ours(done.stderr) == []
+
+
+@pytest.mark.parametrize("options", [(), ("--preload",)], ids=["plain", "preload"])
+def test_gunicorn_with_uvicorn(place: Place, receiver: OtlpReceiver, options: tuple[str, ...]) -> None:
+    """Workers that set the default and their own handler after the application is loaded; a graceful stop loses nothing."""
+    command = ("gunicorn", "-w", "2", "-k", "uvicorn.workers.UvicornWorker", "-b", "127.0.0.1:0", *options)
+    with place.start(*command, "asgi_by_hand:app") as server:
+        port = server.wait_for(r"Listening at: http://127\.0\.0\.1:(\d+)")
+        server.wait_for("Application startup complete", count=2)  # before, gunicorn's child swallows its SIGTERM
+        for path in range(10):
+            assert server.get(f"/{path}", port)[1] == "ok"
+        done = server.stop(signal.SIGTERM)
+
+    assert names(receiver) == sorted(f"GET /{path}" for path in range(10)), done.stderr
+    assert done.returncode == 0
     assert lines_of_ours(done.stderr) == []
 
 

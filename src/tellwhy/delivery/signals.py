@@ -17,7 +17,10 @@ thread enters a wait, never: whoever then waits for the process waits for ever
   (uvicorn) then reach us.
 
 Where anybody else has set a handler, or sets one later, theirs is in force
-and ours is not.
+and ours is not. But many of those set theirs before the application, and with
+it tracing, is loaded, and put the default back in the end to die of the signal
+properly (uvicorn's workers; gunicorn's before they run uvicorn). So
+``signal.signal`` is looked after: the default, set again, means ours again.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
+from functools import wraps
 
 from tellwhy.delivery import fork
 
@@ -54,25 +58,23 @@ class Sigterm:
         self._handler = self._handle  # one object: what is installed must be recognised
         self._pipe: tuple[int, int] | None = None
         self._is_installed = False
+        self._has_started = False
         self._mask: Any = None
+        self._front: tuple[Any, Any] | None = None  # signal.signal: the original, and ours before it
 
     def install(self) -> None:
         """Put our name into Python's table, if the default stands there; the kernel's default stays in force."""
         self._is_installed = fork.is_told()  # uWSGI has signal handlers, too, that Python does not know of
-        if self._is_installed and self._pipe is None and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGTERM)
-            try:
-                faulthandler.register(signal.SIGTERM, file=2)  # notes what is in force: the default
-                signal.signal(signal.SIGTERM, self._handler)
-            except ValueError:  # only the main thread may write to the table
-                pass
-            finally:
-                faulthandler.unregister(signal.SIGTERM)  # puts that back
-                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if not self._is_installed:
+            return
+        self._look_after_the_table()
+        if self._pipe is None and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            self._put_name()
 
     def uninstall(self) -> None:
         """Put the default back, if ours is in force."""
         self._is_installed = False
+        self._leave_the_table()
         self.disarm()
         if signal.getsignal(signal.SIGTERM) is self._handler:
             try:
@@ -82,6 +84,9 @@ class Sigterm:
 
     def arm(self) -> None:
         """There is something to deliver now: from here on the signal comes to us. From any thread."""
+        self._has_started = True
+        if self._is_installed:
+            self._look_after_the_table()  # again: `signal` may have been loaded since
         if not self._is_installed or self._pipe is not None or not self._is_ours():
             return
         if _is_gevent_in_charge():  # no native threads, but a loop that looks for signals all the time
@@ -100,6 +105,7 @@ class Sigterm:
 
     def disarm(self) -> None:
         """Let the default be in force again; a signal that has come in the meantime still takes effect."""
+        self._has_started = False
         pipe = self._pipe
         if pipe is None:
             return
@@ -122,10 +128,13 @@ class Sigterm:
 
     def after_fork_in_child(self) -> None:
         """Start over: the default is in force until this child's first span."""
+        self._has_started = False
         if self._pipe is not None:
             if self._is_ours():
                 faulthandler.unregister(signal.SIGTERM)
             self._close()
+        if signal.getsignal(signal.SIGTERM) is self._handler:
+            self._put_name()
         self.after_fork_in_parent()
 
     def _watch(self, pipe: tuple[int, int]) -> None:
@@ -154,6 +163,52 @@ class Sigterm:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
             self._take_python_handler()
+
+    def _put_name(self) -> None:
+        """Let Python's table name ours, while the kernel's default is in force."""
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGTERM)
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            faulthandler.register(signal.SIGTERM, file=2)  # notes what is in force: the default
+            signal.signal(signal.SIGTERM, self._handler)
+        except ValueError:  # only the main thread may write to the table
+            pass
+        finally:
+            faulthandler.unregister(signal.SIGTERM)  # puts that back
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    def _look_after_the_table(self) -> None:
+        """Notice when somebody puts the default back, if the program has loaded what it takes for that."""
+        module: Any = sys.modules.get("signal")
+        original = getattr(module, "signal", None)
+        if original is None or self._front is not None:
+            return
+
+        @wraps(original)
+        def front(signalnum: Any, handler: Any) -> Any:
+            before = original(signalnum, handler)
+            if signalnum == signal.SIGTERM and self._is_installed:
+                self._table_has_changed()
+            return before
+
+        self._front = (original, front)
+        module.signal = front
+
+    def _leave_the_table(self) -> None:
+        module: Any = sys.modules.get("signal")
+        if self._front is not None and module.signal is self._front[1]:
+            module.signal = self._front[0]
+            self._front = None
+
+    def _table_has_changed(self) -> None:
+        if signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+            return
+        if self._has_started:
+            # Run by Python, on the main thread: whoever does this usually raises the signal
+            # next, and must not get any further.
+            self._take_python_handler()
+        else:
+            self._put_name()
 
     def _is_ours(self) -> bool:
         return signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, self._handler)
