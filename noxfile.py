@@ -37,6 +37,8 @@ TEST = [
     "hatchling",
     *SERVERS,
     *INSTRUMENTATIONS,
+    # uWSGI as a wheel: the same server, not compiled here.
+    "pyuwsgi; sys_platform == 'linux' and python_version < '3.14'",
 ]
 
 

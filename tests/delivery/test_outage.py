@@ -22,7 +22,7 @@ def receiver() -> Iterator[FaultyReceiver]:
 
 
 def start(receiver: FaultyReceiver, **arguments: Any) -> tuple[BatchSpanProcessor, Any]:
-    exporter = OTLPSpanExporter(receiver.endpoint + "/v1/traces", timeout=arguments.pop("timeout", 0.3))
+    exporter = OTLPSpanExporter(receiver.endpoint + "/v1/traces", timeout=arguments.pop("timeout", 10))
     processor = BatchSpanProcessor(exporter, **{"schedule_delay_millis": 30, "exit_budget_millis": 300, **arguments})
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ def receiver() -> Iterator[FaultyReceiver]:
 
 
 def start(receiver: FaultyReceiver, folder: Path, **arguments: Any) -> tuple[BatchSpanProcessor, Any]:
-    exporter = OTLPSpanExporter(receiver.endpoint + "/v1/traces", timeout=0.3)
+    exporter = OTLPSpanExporter(receiver.endpoint + "/v1/traces", timeout=10)
     processor = BatchSpanProcessor(
         exporter,
         **{"schedule_delay_millis": 30, "exit_budget_millis": 300, "spool_dir": str(folder), **arguments},
@@ -372,7 +372,7 @@ def test_a_disk_that_fills_up_in_the_middle(
         real(self, *arguments)
 
     monkeypatch.setattr(Spool, "write", write)
-    exporter = OTLPSpanExporter(receiver.endpoint + "/v1/traces", timeout=0.3, max_request_size=20_000)
+    exporter = OTLPSpanExporter(receiver.endpoint + "/v1/traces", timeout=10, max_request_size=20_000)
     processor = BatchSpanProcessor(
         exporter, max_export_batch_size=10, schedule_delay_millis=30, spool_dir=str(tmp_path), exit_budget_millis=300
     )
