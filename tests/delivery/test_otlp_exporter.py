@@ -29,6 +29,7 @@ from faults.receiver import (
     hang,
     hang_up,
     http10,
+    one_after_the_other,
     partial,
     redirect,
     status,
@@ -131,6 +132,27 @@ def test_a_chunked_answer_is_understood(receiver: FaultyReceiver) -> None:
         assert exporter.attempt(make_spans(), deadline()).error is None
 
     assert (receiver.unique, receiver.connections) == (3, 1)
+
+
+def test_every_status(receiver: FaultyReceiver) -> None:
+    """200 to 599: taken, left for another try, or dropped under its number; never raised, never silently gone."""
+    codes = [code for code in range(200, 600) if code != 413]
+    receiver.behave = one_after_the_other(codes)
+    exporter = exporter_for(receiver)
+    for code in codes:
+        spans = make_spans(2)
+        attempt = exporter.attempt(spans, deadline())
+        if code < 300:
+            expected: Any = (2, {}, [])
+        elif code in (429, 502, 503, 504):
+            expected = (0, {}, spans)
+        else:
+            expected = (0, {f"http_{code}": 2}, [])
+
+        assert (attempt.delivered, attempt.dropped, attempt.left) == expected, code
+        assert (attempt.error is None) == (code < 300)
+        assert attempt.error is None or str(code) in attempt.error
+    assert receiver.requests == len(codes)
 
 
 @pytest.mark.parametrize("code", [429, 502, 503, 504])

@@ -4,13 +4,15 @@ One fault, one steady load beside it, and the account: what the tests and the so
 
 ``run(fault)`` starts the load in a process of its own (and, beside it, the same
 load without delivery, as the measure of the machine's own noise), lets the
-receiver misbehave, and returns what became of every span.
+receiver misbehave, and returns what became of every span. ``judge()`` says
+whether that is what it must be; the tests and the soak both ask it.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -20,7 +22,7 @@ from typing import Any
 
 from faults import receiver as r
 from faults.receiver import Behaviour, FaultyReceiver
-from support.program import lines_of_ours
+from support.program import lines_of_others, lines_of_ours
 
 LOAD = Path(__file__).parent / "load.py"
 _FAILING = r"cannot deliver spans to \S+: "
@@ -39,18 +41,23 @@ class Fault:
         behave: What the receiver does with a request.
         lines: Regular expressions, one for each line that we must say, in order.
         loses: Whether spans are lost for good.
-        takes: Whether the receiver may have taken spans that it has not acknowledged: those come twice.
+        takes: Whether the receiver may have taken spans that it has not acknowledged: those may come twice.
+        may_say: Regular expressions of the lines that may be said, where chance decides on it: each once, in order.
         play: What happens meanwhile; by default the behaviour lasts to the end.
+        accepting: Whether the receiver accepts connections.
+        cutting: Whether the receiver breaks off in the middle of every request's body.
         options: Of the load.
     """
 
     name: str
     behave: Behaviour
     lines: tuple[str, ...] = ()
+    may_say: tuple[str, ...] = ()
     loses: bool = False
     takes: bool = False
     play: Callable[[FaultyReceiver], None] | None = None
     accepting: bool = True
+    cutting: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -84,12 +91,13 @@ FAULTS = (
     Fault("refuses connections", r.accept, (_FAILING + "connection refused", _LOST + r"\d+ exit$"), loses=True,
           play=_go_away_at_once),
     Fault("goes away and returns", r.accept, (_FAILING + "connection refused", _AGAIN), takes=True, play=_come_and_go),
-    Fault("flaps", r.accept, play=_flap, lines=("OPTIONAL",), takes=True),
+    Fault("flaps", r.accept, play=_flap, may_say=(_FAILING, _AGAIN), takes=True),
     Fault("never accepts", r.accept, (_FAILING + "no answer", _LOST + r"\d+ exit"), loses=True, accepting=False),
     Fault("never answers", r.hang, (_FAILING + "no answer", _LOST + r"\d+ exit"), loses=True),
     Fault("takes and never answers, then recovers", r.take_and_hang, (_FAILING + "no answer", _AGAIN), takes=True,
           play=_recover, options={"--seconds": "3"}),
     Fault("hangs up", r.hang_up, (_FAILING + "the connection was closed", _LOST + r"\d+ exit"), loses=True),
+    Fault("cuts the request", r.accept, (_FAILING + "the connection", _LOST + r"\d+ exit"), loses=True, cutting=True),
     Fault("cuts the answer", r.take_and_cut, (_FAILING + "the connection broke", _LOST + r"\d+ exit"), loses=True,
           takes=True),
     Fault("answers byte by byte", r.drip(0.0005)),
@@ -115,6 +123,9 @@ FAULTS = (
     Fault("502", r.status(502), (_FAILING + "502", _LOST + r"\d+ exit"), loses=True),
     Fault("503, then recovers", r.status(503), (_FAILING + "503", _AGAIN), play=_recover),
     Fault("504", r.status(504), (_FAILING + "504", _LOST + r"\d+ exit"), loses=True),
+    Fault("another status each time, then recovers", r.one_after_the_other((503, 302, 403, 418, 429, 451, 500, 507, 599)),
+          (_REFUSED + "302", _AGAIN, _LOST + r".*\d+ http_302.*\d+ http_599"), loses=True,
+          options={"--seconds": "3"}),
     Fault("rejects one span of each batch", r.partial(1, "no"), (r"\S+ rejected 1 spans of a batch: no",
           _LOST + r"\d+ rejected"), loses=True),
 )  # fmt: skip
@@ -129,6 +140,7 @@ class Outcome:
     unique: int
     duplicates: int
     requests: int
+    unacknowledged: int
     lines: list[str]
     exit_s: float
     p50_ms: float
@@ -145,9 +157,54 @@ class Outcome:
         return sum(self.stats["dropped"].values())
 
 
+BUDGET = 1.0  # seconds; what the load is given for its exit unless told otherwise
+NOISE = 0.5  # seconds of a busy machine
+MOST_MOVED = 1.0  # ms
+MOST_MEMORY = 30.0  # MB
+
+
+def judge(fault: Fault, outcome: Outcome, *, budget: float = BUDGET) -> None:
+    """Assert all that must be true of one run, but for the latency, which takes more than one."""
+    is_accounted_for(outcome)
+    stats = outcome.stats
+    assert stats["queued"] == 0, "after the exit"
+    assert (outcome.dropped > 0) == fault.loses, stats
+    # Once for what was delivered and once more, at the most, for what was taken in silence.
+    rejected = stats["dropped"].get("rejected", 0)
+    most = outcome.unacknowledged if fault.takes else 0
+    assert 0 <= outcome.unique - stats["delivered"] - rejected <= most, (outcome.unique, stats)
+    assert outcome.duplicates <= most
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.exit_s <= budget + NOISE
+    assert outcome.rss_peak_mb - outcome.rss_start_mb < MOST_MEMORY
+    says_what_it_should(fault, outcome)
+
+
+def is_accounted_for(outcome: Outcome) -> None:
+    """Assert law 2, with the load's own count of what it has produced."""
+    stats = outcome.stats
+    assert stats["produced"] == outcome.produced, stats
+    assert stats["produced"] == stats["delivered"] + stats["queued"] + stats["spooled"] + outcome.dropped, stats
+
+
+def says_what_it_should(fault: Fault, outcome: Outcome) -> None:
+    """Assert that stderr has exactly the lines of this fault, with the right numbers in them."""
+    if fault.may_say:
+        assert len(outcome.lines) <= len(fault.may_say), outcome.stderr
+    else:
+        assert len(outcome.lines) == len(fault.lines), outcome.stderr
+    assert not lines_of_others(outcome.stderr), outcome.stderr
+    for line, pattern in zip(outcome.lines, fault.may_say or fault.lines, strict=False):
+        found = re.match(pattern, line)
+        assert found, (pattern, line)
+        if "lost" in found.groupdict():
+            assert int(found["lost"]) == outcome.dropped
+            assert int(found["produced"]) == outcome.produced
+
+
 def run(fault: Fault, *, control: bool = True, environ: Mapping[str, str] | None = None, **options: object) -> Outcome:
     """Play one fault; ``options`` go to the load."""
-    with FaultyReceiver(fault.behave, accepting=fault.accepting) as receiver:
+    with FaultyReceiver(fault.behave, accepting=fault.accepting, cutting=fault.cutting) as receiver:
         given = {"--endpoint": receiver.endpoint, "--delay": "100", "--timeout": "0.3", "--first-wait": "0.05",
                  "--budget": "1000", **fault.options,
                  **{f"--{name.replace('_', '-')}": str(value) for name, value in options.items()}}  # fmt: skip
@@ -166,6 +223,7 @@ def run(fault: Fault, *, control: bool = True, environ: Mapping[str, str] | None
             unique=receiver.unique,
             duplicates=receiver.duplicates,
             requests=receiver.requests,
+            unacknowledged=receiver.unacknowledged,
             lines=lines_of_ours(stderr),
             exit_s=report["exit_s"],
             p50_ms=report["p50_ms"],

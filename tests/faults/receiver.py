@@ -13,7 +13,8 @@ speak HTTP/1.0, vanish and come back on the same port::
 
 A behaviour is a function of one ``Exchange``: it decides whether the request's
 spans are taken and what is written back. ``receiver.seen`` counts every span
-id, so duplicates show.
+id, so duplicates show; ``receiver.unacknowledged`` counts those that it took without saying so to the end, which
+OTLP's "at least once" allows to come again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -44,6 +45,7 @@ class Exchange:
         self.receiver = receiver
         self.connection = connection
         self.body = body
+        self._taken = 0
         lines = head.split("\r\n")
         self.method, self.target, self.version = lines[0].split(" ")
         self.headers = {
@@ -64,8 +66,15 @@ class Exchange:
         ]
 
     def take(self) -> None:
-        """Count the spans as received."""
-        self.receiver.note(self.spans())
+        """Count the spans as received; until they are acknowledged they may come again."""
+        spans = self.spans()
+        self._taken += len(spans)
+        self.receiver.note(spans, unacknowledged=len(spans))
+
+    def acknowledge(self) -> None:
+        """Note that the sender knows now that they were received."""
+        taken, self._taken = self._taken, 0
+        self.receiver.note([], unacknowledged=-taken)
 
     def write(self, raw: bytes) -> None:
         """Send bytes as they are."""
@@ -102,6 +111,7 @@ def accept(exchange: Exchange) -> None:
     """Take the spans, say so."""
     exchange.take()
     exchange.reply()
+    exchange.acknowledge()
 
 
 def hang(exchange: Exchange) -> None:
@@ -148,6 +158,7 @@ def http10(exchange: Exchange) -> None:
     """Take the spans, answer in HTTP/1.0 and close, as old servers do."""
     exchange.take()
     exchange.write(b"HTTP/1.0 200 OK\r\nContent-Type: application/x-protobuf\r\n\r\n")
+    exchange.acknowledge()
     exchange.close()
 
 
@@ -157,6 +168,7 @@ def chunked(exchange: Exchange) -> None:
     exchange.write(
         b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     )
+    exchange.acknowledge()
 
 
 def accept_then_close(exchange: Exchange) -> None:
@@ -174,6 +186,7 @@ def drip(interval: float, took: bool = True) -> Behaviour:
         for byte in exchange.answer(200):
             exchange.write(bytes((byte,)))
             exchange.wait(interval)
+        exchange.acknowledge()
 
     return behave
 
@@ -221,6 +234,21 @@ def partial(rejected: int, message: str) -> Behaviour:
     def behave(exchange: Exchange) -> None:
         exchange.take()
         exchange.reply(200, response.SerializeToString())
+        exchange.acknowledge()
+
+    return behave
+
+
+def one_after_the_other(codes: Iterable[int]) -> Behaviour:
+    """Answer with each of these statuses in turn, and take the spans where one says so."""
+    left = iter(codes)
+
+    def behave(exchange: Exchange) -> None:
+        code = next(left, 200)
+        if 200 <= code < 300:
+            exchange.take()
+        exchange.reply(code)
+        exchange.acknowledge()
 
     return behave
 
@@ -242,10 +270,14 @@ def after(times: int, first: Behaviour, then: Behaviour = accept) -> Behaviour:
 class FaultyReceiver:
     """A listening socket with one thread per connection; see the module for its use."""
 
-    def __init__(self, behave: Behaviour = accept, *, port: int = 0, accepting: bool = True) -> None:
+    def __init__(
+        self, behave: Behaviour = accept, *, port: int = 0, accepting: bool = True, cutting: bool = False
+    ) -> None:
         self.behave = behave
         self.accepting = accepting
+        self.cutting = cutting  # breaks every request off in the middle of its body
         self.seen: Counter[bytes] = Counter()
+        self.unacknowledged = 0
         self.requests = 0
         self.connections = 0
         self.targets: list[str] = []
@@ -273,10 +305,11 @@ class FaultyReceiver:
         with self._changed:
             return sum(self.seen.values()) - len(self.seen)
 
-    def note(self, spans: list[bytes]) -> None:
-        """Count spans as received."""
+    def note(self, spans: list[bytes], *, unacknowledged: int = 0) -> None:
+        """Count spans as received, and how many more (or fewer) were so without an acknowledgement."""
         with self._changed:
             self.seen.update(spans)
+            self.unacknowledged += unacknowledged
             self._changed.notify_all()
 
     def wait_for(self, count: int, timeout: float = 10.0) -> None:
@@ -355,13 +388,18 @@ class FaultyReceiver:
         buffered = b""
         while True:
             while b"\r\n\r\n" not in buffered:
-                chunk = connection.recv(65536)
+                chunk = connection.recv(512 if self.cutting else 65536)  # what stays unread makes the end abrupt
                 if not chunk:
                     return
                 buffered += chunk
             head, _, buffered = buffered.partition(b"\r\n\r\n")
             exchange = Exchange(self, connection, head.decode("latin-1"), b"")
             length = int(exchange.headers.get("content-length", 0))
+            if self.cutting:
+                with self._changed:
+                    self.requests += 1
+                    self._changed.notify_all()
+                return
             while len(buffered) < length:
                 chunk = connection.recv(1 << 20)
                 if not chunk:
