@@ -33,7 +33,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--spool", default="")
     parser.add_argument("--engine", choices=("lean", "sdk"), default="lean")
     parser.add_argument("--headers", default="")
-    parser.add_argument("--progress", default="", help="a file that holds the number of spans ended, at any moment")
+    parser.add_argument(
+        "--progress",
+        default="",
+        help="a file that holds, at any moment, how many spans have ended and how many of them are on disk",
+    )
     parser.add_argument("--first-wait", type=float, default=0.0, help="seconds before the first retry, if not the real")
     return parser.parse_args()
 
@@ -48,7 +52,7 @@ def main() -> None:
         atexit.register(lambda: report.update(stats=processor.stats(), exit_s=round(time.monotonic() - started[0], 3)))
         install(given, processor)
         atexit.register(lambda: started.__setitem__(0, time.monotonic()))  # registered last: runs first
-    latencies, rss = run(given, tracer)
+    latencies, rss = run(given, tracer, processor)
     latencies = sorted(latencies)
     report.update(
         produced=len(latencies) * given.spans,
@@ -94,7 +98,7 @@ def install(given: argparse.Namespace, processor) -> None:
     lifecycle.install()
 
 
-def run(given: argparse.Namespace, tracer) -> tuple[array, list[int]]:
+def run(given: argparse.Namespace, tracer, processor) -> tuple[array, list[int]]:
     latencies = array("d")  # eight bytes a request: the memory that is measured is delivery's
     rss = [memory()]
     progress = os.open(given.progress, os.O_WRONLY | os.O_CREAT) if given.progress else None
@@ -106,7 +110,9 @@ def run(given: argparse.Namespace, tracer) -> tuple[array, list[int]]:
         latencies.append(time.perf_counter() - began)
         number += 1
         if progress is not None:
-            os.pwrite(progress, b"%012d" % (number * given.spans), 0)
+            # What is on disk first: it must not be more than what has ended.
+            on_disk = processor.stats()["spooled"]
+            os.pwrite(progress, b"%012d %012d" % (number * given.spans, on_disk), 0)
         if number % 500 == 0:
             rss.append(memory())
         if given.rate:
