@@ -58,7 +58,7 @@ def all_faults(quick: bool) -> str:
     )
     options = {"seconds": 1.5} if quick else {"seconds": 6.0, "first_wait": ""}
     for fault in FAULTS:
-        outcome, moved = _best(fault, 1 if quick else 3, budget=BUDGET * 1000, **options)
+        outcome, moved = _best(fault, 2 if quick else 5, budget=BUDGET * 1000, **options)
         judge(fault, outcome, budget=BUDGET)
         assert moved < MOST_MOVED, f"{fault.name}: p99 moved by {moved} ms"
         figures.add(
