@@ -23,7 +23,7 @@ for _variable in ("UV_CACHE_DIR", "PIP_CACHE_DIR", "PYRIGHT_PYTHON_CACHE_DIR"):
     os.environ.setdefault(_variable, str(_CACHE / _variable.partition("_")[0].lower()))
 
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
-SERVERS = ["gunicorn", "uvicorn", "fastapi", "httpx", "celery", "django", "gevent", "structlog", "loguru"]
+SERVERS = ["gunicorn", "uvicorn", "fastapi", "httpx", "celery", "django", "gevent", "eventlet", "structlog", "loguru"]
 INSTRUMENTATIONS = [
     f"opentelemetry-instrumentation-{name}" for name in ("asgi", "celery", "django", "fastapi", "threading")
 ]

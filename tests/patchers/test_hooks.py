@@ -250,3 +250,14 @@ def test_forget_all() -> None:
     hooks.forget_all()
 
     assert sys.meta_path == before
+
+
+def test_warning_at_import_blames_the_import_statement(write: Callable[[str, str], Path]) -> None:
+    """A module that warns of whoever imports it does so with the program's file and line, not with ours."""
+    write("hooked_warns.py", "import warnings\nwarnings.warn('old', DeprecationWarning, stacklevel=2)\n")
+    hooks.when_imported("hooked_warns", lambda module: None)
+
+    with pytest.warns(DeprecationWarning) as caught:
+        import hooked_warns  # noqa: F401
+
+    assert caught[0].filename == __file__

@@ -225,12 +225,10 @@ class Sigterm:
             os.close(descriptor)
 
 
-def _readable(descriptor: int, timeout: int | None) -> bool:
-    import select
+def _readable(descriptor: int, timeout: float | None) -> bool:
+    from tellwhy.delivery.readable import is_readable  # not at start-up, where there is nothing to read yet
 
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(timeout))
+    return is_readable(descriptor, timeout)
 
 
 def _is_gevent_in_charge() -> bool:

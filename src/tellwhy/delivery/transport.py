@@ -12,12 +12,12 @@ from __future__ import annotations
 import http.client
 import io
 import os
-import select
 import socket
 import ssl
 from time import monotonic
 
 from tellwhy.delivery.proxy import proxy_for
+from tellwhy.delivery.readable import is_readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,9 +194,7 @@ class Transport:
         sock = self._connection.sock
         if sock is None or sock.fileno() < 0:
             return True
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        return bool(poll.poll(0))
+        return is_readable(sock, 0)
 
     def _left(self) -> float:
         return max(_SHORTEST_WAIT, self._deadline - monotonic())

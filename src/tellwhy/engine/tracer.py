@@ -14,6 +14,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, get_cur
 from opentelemetry.trace import Tracer as ApiTracer
 
 from tellwhy import diagnostics
+from tellwhy.engine.carried import Carried, uncarried
 from tellwhy.engine.context import SPAN_KEY, get_context
 from tellwhy.engine.current import CurrentSpan
 from tellwhy.engine.ids import RandomIdGenerator, made_span_id, made_trace_id, random_bits
@@ -142,6 +143,11 @@ class Tracer(ApiTracer):
             flags = core.random_flag
             state = origin = None
             decision = core.root
+        elif ours is Carried:
+            context, link = uncarried(context, parent)
+            links = links if link is None else (*(links or ()), link)
+            rest = (start_time, record_exception, set_status_on_exception)
+            return self.start_span(name, context, kind, attributes, links, *rest)
         else:
             trace_id, flags, state, origin, decision = _of_foreign_parent(core, parent)
         if type(decision) is not int:

@@ -60,7 +60,8 @@ def _remember(span: object) -> Ids:
     except Exception as error:  # a span class of the program's own: its faults are not the line's
         diagnostics.fault("logs: reading the current span", error)
         ids = _outside
-    _latest = (span, ids)
+    if not getattr(span, "is_fleeting", False):
+        _latest = (span, ids)
     return ids
 
 

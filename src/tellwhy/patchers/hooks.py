@@ -128,4 +128,8 @@ class _Loader:
             _run(name, action, imported)
 
 
+# Whom a warning at import blames, and where the traceback of a failed one begins, is found by leaving importlib's
+# own frames out; ours stands among them and is no more the program's business than they are.
+_Loader.exec_module.__code__ = _Loader.exec_module.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+
 _finder: Any = _Finder()

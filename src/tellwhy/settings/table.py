@@ -28,6 +28,7 @@ _PROPAGATOR_PACKAGES = {
     "xray": "opentelemetry-propagator-aws-xray",
 }
 _EXPORTERS = ("otlp", "console", "none")
+_ON_OFF = g.Choice("on", "off")
 
 
 def _mask_pairs(value: Mapping[str, str]) -> str:
@@ -315,6 +316,39 @@ class Table:
         "SQL in spans: literals replaced, as it is, or not at all.",
     )
 
+    # ------------------------------------------------------------------- context
+    context_threads = Setting(
+        "TELLWHY_CONTEXT_THREADS",
+        _ON_OFF,
+        "on",
+        "Whether threads and timers know the span that was current where they were started.",
+    )
+    context_executors = Setting(
+        "TELLWHY_CONTEXT_EXECUTORS",
+        _ON_OFF,
+        "on",
+        "Whether calls in executors and pools, of threads or processes, know the span of whoever asked for them.",
+    )
+    context_processes = Setting(
+        "TELLWHY_CONTEXT_PROCESSES",
+        _ON_OFF,
+        "on",
+        "Whether processes of multiprocessing that are spawned know the span that they were started in.",
+    )
+    context_greenlets = Setting(
+        "TELLWHY_CONTEXT_GREENLETS",
+        _ON_OFF,
+        "on",
+        "Whether greenlets of gevent and eventlet know the span that they were spawned in.",
+    )
+    context_link_after = Setting(
+        "TELLWHY_CONTEXT_LINK_AFTER",
+        g.milliseconds,
+        5000,
+        "After so long, and after the end of the span that was carried there, spans in a thread, task or greenlet"
+        " are roots with a link to it and no longer its children; in milliseconds.",
+    )
+
     # --------------------------------------------------------------- tellwhy's own
     engine = Setting(
         "TELLWHY_ENGINE",
@@ -339,7 +373,7 @@ class Table:
     )
     children = Setting(
         "TELLWHY_CHILDREN",
-        g.Choice("on", "off"),
+        _ON_OFF,
         "on",
         "Whether Python child processes of a wrapped program are traced too.",
     )

@@ -16,7 +16,7 @@ from _thread import RLock
 from tellwhy import diagnostics
 from tellwhy.engine import active
 from tellwhy.errors import ConfigurationError
-from tellwhy.patchers import contrib, hooks, records, table
+from tellwhy.patchers import context, contrib, hooks, records, table
 from tellwhy.patchers.lent import lent_environment
 from tellwhy.settings import ROWS, load, read_pyproject
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 # What decides on how libraries are instrumented, beside all instrument… and python_….
 _OF_LIBRARIES = ("engine", "redact", "semconv_stability_opt_in", "sql", "trace", "trust_incoming")
+_PREFIXES = ("context_", "instrument", "python_")
 
 _lock = RLock()
 _current: Tracing | None = None
@@ -189,7 +190,8 @@ class Tracing:
             hooks.when_imported("opentelemetry.propagate", self._propagators_imported)
         hooks.when_imported("opentelemetry.trace", self._api_imported)
         hooks.when_imported("logging", self._correlate)
-        ours = table.install(self.settings) if self.settings.engine == "lean" else ()
+        lean = self.settings.engine == "lean"
+        ours = (*table.install(self.settings), *context.install(self.settings)) if lean else ()
         contrib.install(self.settings, ours)
         if self.settings.trace:
             self._trace_modules()
@@ -203,6 +205,7 @@ class Tracing:
         """Leave every library as it was."""
         hooks.forget_all()
         table.uninstall()
+        context.uninstall()
         contrib.uninstall()
         records.clear()
 
@@ -296,9 +299,7 @@ def _sampler(settings: Settings) -> str:
 
 def _of_libraries(settings: Settings) -> tuple[Any, ...]:
     """Return what decides on how libraries are instrumented."""
-    return tuple(
-        getattr(settings, name) for name in ROWS if name in _OF_LIBRARIES or name.startswith(("instrument", "python_"))
-    )
+    return tuple(getattr(settings, name) for name in ROWS if name in _OF_LIBRARIES or name.startswith(_PREFIXES))
 
 
 def _unwatch() -> None:
