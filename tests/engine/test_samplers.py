@@ -240,8 +240,9 @@ def test_a_rate_outside_is_refused(rate: float) -> None:
         ("always_on", "", "AlwaysOnSampler"),
         ("ALWAYS_OFF", "x", "AlwaysOffSampler"),
         (" traceidratio ", "0.5", "TraceIdRatioBased{0.5}"),
-        ("traceidratio", "0,5", "TraceIdRatioBased{1.0}"),
-        ("traceidratio", "7", "TraceIdRatioBased{1.0}"),
+        ("traceidratio", "0,5", "TraceIdRatioBased{0.01}"),
+        ("traceidratio", "7", "TraceIdRatioBased{0.01}"),
+        ("traceidratio", "25%", "TraceIdRatioBased{0.25}"),
         ("traceidratio", "", "TraceIdRatioBased{1.0}"),
         ("", "", head.DEFAULT_ON.get_description()),
         ("nonsense", "", head.DEFAULT_ON.get_description()),
@@ -249,7 +250,7 @@ def test_a_rate_outside_is_refused(rate: float) -> None:
     ],
 )
 def test_named_by_the_environment(name: str, argument: str, expected: str) -> None:
-    """OTEL_TRACES_SAMPLER and its argument; what is wrong falls back as the specification says."""
+    """OTEL_TRACES_SAMPLER and its argument; a ratio that is none falls back to little, not to everything."""
     sampler = head.from_environment({"OTEL_TRACES_SAMPLER": name, "OTEL_TRACES_SAMPLER_ARG": argument})
 
     assert sampler.get_description() == expected

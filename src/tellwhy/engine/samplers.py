@@ -231,17 +231,29 @@ def named(name: str, argument: str = "") -> Sampler | None:
 
         name: As in the specification; case does not matter.
 
-        argument: ``OTEL_TRACES_SAMPLER_ARG``; one that is no rate from 0 to 1 is warned about and means 1.0.
+        argument: ``OTEL_TRACES_SAMPLER_ARG``; empty means 1.0, a percentage what it says, and any
+            other text that is no rate from 0 to 1 a hundredth: a slip must not record everything.
     """
     name = name.strip().lower()
     if name not in ("traceidratio", "parentbased_traceidratio"):
         return _CONSTANTS.get(name)
-    try:
-        ratio = TraceIdRatioBased(float(argument))
-    except ValueError:
-        diagnostics.warn(f"OTEL_TRACES_SAMPLER_ARG={argument!r}: expected a number from 0 to 1; ignored, using 1.0")
-        ratio = TraceIdRatioBased(1.0)
+    ratio = TraceIdRatioBased(_rate(argument))
     return ratio if name == "traceidratio" else ParentBased(ratio)
+
+
+def _rate(argument: str) -> float:
+    from tellwhy.settings.grammar import Rejected
+    from tellwhy.settings.grammar import ratio as grammar
+
+    if not argument.strip():
+        return 1.0
+    try:
+        return grammar.parse(argument)
+    except Rejected as wrong:
+        assert wrong.use is not None  # a ratio always names a safe value
+        rate, words = wrong.use
+        diagnostics.warn(f"OTEL_TRACES_SAMPLER_ARG={argument!r}: expected {wrong.expected}; using {words}")
+        return float(rate)
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> Sampler:
