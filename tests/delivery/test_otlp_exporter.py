@@ -34,7 +34,7 @@ from faults.receiver import (
     redirect,
     status,
 )
-from support.otlp import OtlpReceiver
+from support.otlp import Answer, OtlpReceiver, Post
 from tellwhy.delivery import OTLPSpanExporter
 from tellwhy.errors import ConfigurationError
 
@@ -90,7 +90,7 @@ def test_it_is_a_drop_in_for_the_official_exporter() -> None:
 
 @pytest.mark.parametrize("compression", ["none", "gzip", "deflate", Compression.Deflate, None])
 def test_compression_as_asked(compression: object) -> None:
-    """A word or the official enumeration; nothing is compressed unless asked."""
+    """A word or the official enumeration; on the way to a receiver beside us nothing is compressed unless asked."""
     with OtlpReceiver() as receiver:
         exporter = OTLPSpanExporter(receiver.endpoint + "/v1/traces", compression=compression)
         assert exporter.export(make_spans(3)) is SpanExportResult.SUCCESS
@@ -99,6 +99,43 @@ def test_compression_as_asked(compression: object) -> None:
         assert len(receiver.spans()) == 3
         expected = getattr(compression, "value", compression) or "none"
         assert receiver.posts[0].headers.get("content-encoding", "none") == expected
+
+
+def _far(receiver: OtlpReceiver) -> str:
+    """Return a URL of the receiver whose host does not look like one of this machine, though it is."""
+    return f"http://127.1:{receiver.port}/v1/traces"
+
+
+@pytest.mark.parametrize(
+    ("compression", "spans", "expected"),
+    [(None, 50, "gzip"), (None, 1, "none"), ("none", 50, "none"), ("deflate", 50, "deflate")],
+    ids=["unasked", "unasked-and-small", "none", "deflate"],
+)
+def test_out_of_the_house_what_is_large_is_compressed(compression: str | None, spans: int, expected: str) -> None:
+    """Unless asked otherwise: bytes on the way to a distant receiver are billed, and slow."""
+    with OtlpReceiver() as receiver:
+        exporter = OTLPSpanExporter(_far(receiver), compression=compression)
+        assert exporter.export(make_spans(spans)) is SpanExportResult.SUCCESS
+        exporter.shutdown()
+
+        assert len(receiver.spans()) == spans
+        assert receiver.posts[0].headers.get("content-encoding", "none") == expected
+
+
+def test_a_receiver_that_takes_no_compression_gets_none() -> None:
+    """What it refuses as 415 is sent again as it is, at once, and nothing is compressed from then on."""
+
+    def plain_only(post: Post) -> Answer:
+        return Answer(status=415 if "content-encoding" in post.headers else 200)
+
+    with OtlpReceiver(answer=plain_only) as receiver:
+        exporter = OTLPSpanExporter(_far(receiver))
+        for _ in range(2):
+            assert exporter.export(make_spans(50)) is SpanExportResult.SUCCESS
+        exporter.shutdown()
+
+        assert [post.headers.get("content-encoding") for post in receiver.posts] == ["gzip", None, None]
+        assert len(receiver.spans()) == 100
 
 
 def test_one_connection_serves_many_exports(receiver: FaultyReceiver) -> None:

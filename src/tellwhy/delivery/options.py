@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from tellwhy import diagnostics
 from tellwhy._version import __version__
-from tellwhy.delivery.endpoint import Endpoint, parse, resolve
+from tellwhy.delivery.compression import DEFLATE, GZIP, NONE, WHERE_IT_PAYS, Compression
+from tellwhy.delivery.endpoint import Endpoint, is_private, parse, resolve
 from tellwhy.delivery.signal import TRACES
 from tellwhy.errors import ConfigurationError
 
@@ -20,14 +21,22 @@ if TYPE_CHECKING:
 # Under gRPC's customary 4 MiB, which holds again behind many an OTLP/HTTP gateway.
 MAX_REQUEST_SIZE: Final = 3_500_000
 CONTENT_TYPES: Final = {"http/protobuf": "application/x-protobuf", "http/json": "application/json"}
-_ENCODINGS: Final = {"none": None, "gzip": "gzip", "deflate": "deflate"}
 _OURS: Final = frozenset(("content-type", "content-length", "content-encoding", "transfer-encoding", "host"))
 
 
 class Options:
     """The answers to every question that an exporter has; see the arguments of ``OTLPSpanExporter``."""
 
-    __slots__ = ("certificates", "content_type", "encoding", "endpoint", "headers", "max_bytes", "protocol", "timeout")
+    __slots__ = (
+        "certificates",
+        "compression",
+        "content_type",
+        "endpoint",
+        "headers",
+        "max_bytes",
+        "protocol",
+        "timeout",
+    )
 
     def __init__(self, settings: Settings, arguments: Mapping[str, Any], signal: Signal = TRACES) -> None:
         def own(name: str) -> Any:
@@ -39,7 +48,8 @@ class Options:
             raise ConfigurationError(f"protocol={self.protocol!r}: expected http/protobuf or http/json")
         self.content_type = CONTENT_TYPES[self.protocol]
         self.timeout = _timeout(own("timeout") / 1000 if arguments["timeout"] is None else arguments["timeout"])
-        self.encoding = _encoding(arguments["compression"] or own("compression"))
+        asked = _encoding(arguments["compression"] or own("compression"))
+        self.compression = Compression(asked, is_far=not is_private(self.endpoint.host))
         limit = arguments["max_request_size"]
         self.max_bytes = MAX_REQUEST_SIZE if limit is None else limit if limit > 0 else 1 << 62
         self.certificates = {
@@ -65,8 +75,6 @@ class Options:
             else:
                 diagnostics.warn(f"the header {name!r} cannot be sent; left out", key=f"header:{name}")
         headers["content-type"] = self.content_type
-        if self.encoding:
-            headers["content-encoding"] = self.encoding
         return headers
 
 
@@ -102,11 +110,11 @@ def _timeout(given: float) -> float:
     return timeout
 
 
-def _encoding(given: object) -> str | None:
-    word = str(getattr(given, "value", given) or "none").lower()  # the official enumerations hold the words
-    if word not in _ENCODINGS:
+def _encoding(given: object) -> str:
+    word = str(getattr(given, "value", given) or WHERE_IT_PAYS).lower()  # the official enumerations hold the words
+    if word not in (NONE, GZIP, DEFLATE, WHERE_IT_PAYS):
         raise ConfigurationError(f"compression={word!r}: expected none, gzip or deflate")
-    return _ENCODINGS[word]
+    return word
 
 
 def _is_sendable(name: str, value: object) -> bool:

@@ -16,6 +16,7 @@ from time import monotonic, time
 from tellwhy import diagnostics
 from tellwhy.delivery import fork
 from tellwhy.delivery.attempt import Attempt, Unhurried, no_pause
+from tellwhy.delivery.compression import compressed
 from tellwhy.delivery.options import Options
 from tellwhy.delivery.response import error_message, partial_success
 from tellwhy.delivery.retry import RETRYABLE, TOO_LARGE, Backoff, retry_after
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
 
 NOT_FOUND: Final = 404  # what backends answer for a signal that they do not know
 _SMALLEST_LIMIT: Final = 16_384  # bytes: a receiver that takes less than this takes nothing
-_LEVEL: Final = 1  # of compression: traces repeat themselves, higher levels cost more than they save
-_GZIP: Final = 31  # zlib's word for the format
+_UNSUPPORTED_CODING: Final = 415  # RFC 9110, 15.5.16
 
 
 class OTLPExporter:
@@ -61,7 +61,8 @@ class OTLPExporter:
 
         timeout: Longest wait for one request, in seconds; 10 by default.
 
-        compression: ``gzip``, ``deflate`` or ``none`` (the default), or the official enumeration.
+        compression: ``gzip``, ``deflate`` or ``none``, or the official enumeration. Without it requests
+            are compressed by gzip where the receiver is outside of the own network.
 
         session: A ``requests.Session`` to send with, for those who authenticate that way.
 
@@ -246,7 +247,7 @@ class OTLPExporter:
         return True
 
     def _post(
-        self, payload: bytes, part: Sequence[Any], attempt: Attempt, deadline: float, headers: Mapping[str, str]
+        self, payload: bytes, part: Sequence[Any], attempt: Attempt, deadline: float, headers: dict[str, str]
     ) -> bool:
         """Send one request and note what the answer means; True if the request was too large."""
         from tellwhy.delivery.explain import explain
@@ -254,8 +255,14 @@ class OTLPExporter:
 
         options = self._options
         deadline = min(deadline, monotonic() + options.timeout)
+        encoding = options.compression.of(payload)
+        if encoding:
+            headers = {**headers, "content-encoding": encoding}
         try:
-            answer = self._transport.post(_compressed(payload, options.encoding), headers, deadline)
+            answer = self._transport.post(compressed(payload, encoding), headers, deadline)
+            if answer.status == _UNSUPPORTED_CODING and encoding and options.compression.may_be_left():
+                del headers["content-encoding"]
+                answer = self._transport.post(payload, headers, deadline)
         except FAULTS as error:
             attempt.fail(explain(error, options.endpoint, options.timeout))
             return False
@@ -339,14 +346,3 @@ class OTLPSpanExporter(OTLPExporter):
         else:
             from tellwhy.delivery import encoder as codec
         return codec
-
-
-def _compressed(payload: bytes, encoding: str | None) -> bytes:
-    if encoding is None:
-        return payload
-    import zlib
-
-    if encoding == "deflate":
-        return zlib.compress(payload, _LEVEL)
-    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-    return compressor.compress(payload) + compressor.flush()

@@ -150,7 +150,10 @@ class Table:
         "The wait for spans alone, in milliseconds.",
     )
     exporter_otlp_compression: Setting[str | None] = Setting(
-        "OTEL_EXPORTER_OTLP_COMPRESSION", _COMPRESSION, None, "`gzip` or `none`; none unless set."
+        "OTEL_EXPORTER_OTLP_COMPRESSION",
+        _COMPRESSION,
+        None,
+        "`gzip` or `none`; if unset, gzip over HTTP to a receiver outside of the own network, else none.",
     )
     exporter_otlp_traces_compression: Setting[str | None] = Setting(
         "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", _COMPRESSION, None, "The compression of spans alone."
