@@ -35,6 +35,7 @@ TEST = [
     "trustme",
     "cloudpickle",
     "hatchling",
+    "numpy",
     *SERVERS,
     *INSTRUMENTATIONS,
     # uWSGI as a wheel: the same server, not compiled here.
