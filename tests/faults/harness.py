@@ -88,7 +88,7 @@ def _recover(receiver: FaultyReceiver) -> None:
 
 FAULTS = (
     Fault("healthy", r.accept),
-    Fault("refuses connections", r.accept, (_FAILING + "connection refused", _LOST + r"\d+ exit$"), loses=True,
+    Fault("refuses connections", r.accept, (_FAILING + "connection refused", _LOST + r"\d+ exit"), loses=True,
           play=_go_away_at_once),
     Fault("goes away and returns", r.accept, (_FAILING + "connection refused", _AGAIN), takes=True, play=_come_and_go),
     Fault("flaps", r.accept, play=_flap, may_say=(_FAILING, _AGAIN), takes=True),
