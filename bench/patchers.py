@@ -1,119 +1,236 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What do our patchers add to one call? ``python bench/patchers.py``: best of many rounds, µs, no network.
+What does tracing add to Flask, requests, psycopg2 and redis? Ours beside the peers, in one run.
 
-The library's own work is replaced by nothing, so what is left is ours: the span
-made, named, described and ended, without its export. Below a sampled span,
-below an unsampled one, and with tracing off.
+One program (``patched_app.py``) runs bare and under each peer, exporting
+everything or sampled out, in processes that take turns. Figures are CPU of all
+threads for one operation over the bare program in the same turn, delivery
+included; medians. The servers are real. Start-up and memory are in
+``startup.py``. ``python bench/patchers.py --write`` puts the table into the docs.
 """
 
 from __future__ import annotations
 
-import timeit
-from collections.abc import Callable
-from typing import Any
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import venv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import redis
-import requests
+import servers
+import startup
 
-from tellwhy.engine import TracerProvider, active, samplers
-from tellwhy.engine.context import enter, leave
-from tellwhy.patchers import RedisInstrumentor, RequestsInstrumentor, psycopg2, queries, wsgi
-from tellwhy.patchers.options import Options
-from tellwhy.patchers.server import Server
-from tellwhy.patchers.spans import Spans
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "explanation" / "instrumentation-cost.md"
+CACHE = Path(os.environ.get("TELLWHY_BENCH_CACHE", HERE.parent / ".nox" / "bench"))
+HOSTS = ("flask", "psycopg2-binary", "redis", "requests")
+CONTRIB = [f"opentelemetry-instrumentation-{name}" for name in ("flask", "psycopg2", "redis", "requests")]
+PACKAGES = {
+    "opentelemetry": ["opentelemetry-distro", "opentelemetry-exporter-otlp-proto-http", *CONTRIB],
+    "ddtrace": ["ddtrace"],
+    "sentry": ["sentry-sdk"],
+}
+WRAPPERS = {"tellwhy": ["tellwhy", "run"], "opentelemetry": ["opentelemetry-instrument"], "ddtrace": ["ddtrace-run"]}
+MAIN_PACKAGE = {"opentelemetry": "opentelemetry-sdk", "sentry": "sentry-sdk"}
 
-OPTIONS = Options(("http", "database"), dict.fromkeys(("server_request", "server_response", "client_request",
-                  "client_response", "sanitize_fields"), ()), {}, "scrubbed", None)  # fmt: skip
-ENVIRON = {
-    "REQUEST_METHOD": "GET", "SCRIPT_NAME": "", "PATH_INFO": "/hello/bob", "QUERY_STRING": "", "SERVER_PORT": "80",
-    "HTTP_HOST": "localhost", "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "HTTP_USER_AGENT": "curl/8",
-    "wsgi.url_scheme": "http",
-}  # fmt: skip
-
-
-class _Drop:
-    """Takes finished spans and forgets them."""
-
-    def on_end(self, span: Any) -> None:
-        pass
-
-
-def _best(call: Callable[[], Any], number: int = 2000) -> float:
-    return min(timeit.repeat(call, number=number, repeat=25)) / number * 1e6
-
-
-def report(name: str, bare: Callable[[], Any], traced: Callable[[], Any]) -> None:
-    """Print what tracing adds to one call."""
-    floor = _best(bare)
-    added = {}
-    for mode, sampler in (("sampled", None), ("unsampled", samplers.ParentBased(samplers.ALWAYS_OFF))):
-        provider = TracerProvider.lean({"service.name": "bench"}, sampler=sampler)
-        provider.add_span_processor(_Drop())
-        active.activate(provider)
-        traced()
-        parent = active.tracer.start_span("parent")  # type: ignore[union-attr]
-        token = enter(parent)
-        added[mode] = _best(traced) - floor
-        leave(token, parent)
-        added[f"{mode} root"] = _best(traced) - floor
-    active.deactivate()
-    added["off"] = _best(traced) - floor
-    print(f"{name:20}", "  ".join(f"{mode} +{micros:.2f}" for mode, micros in added.items()))
+# Name, how often in a round, words, targets of tellwhy in µs: exported, sampled out.
+OPERATIONS = (
+    ("flask", 1000, "Flask hello-world request", 45.0, 8.0),
+    ("excluded", 1000, "Flask request to an excluded path", 4.0, 4.0),
+    ("sql", 1000, "psycopg2 `SELECT 1`", 16.0, 2.0),
+    ("redis", 1000, "redis `GET`", 16.0, 2.0),
+    ("http", 300, "requests `GET` on loopback", 40.0, 6.0),
+    ("shop", 60, "request with 8 SQL, 8 Redis, 2 HTTP, 2 business spans", 350.0, 45.0),
+)
+# Nothing may be lost while a round goes faster than any server's load: what is not sent costs nothing.
+QUEUE = {"OTEL_BSP_MAX_QUEUE_SIZE": "100000", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+EXCLUDED = {"OTEL_PYTHON_FLASK_EXCLUDED_URLS": "healthz"}
 
 
-def main() -> None:
-    """Report on each patcher."""
-    redis.Redis.execute_command = lambda self, *args, **options: b"x"  # type: ignore[method-assign]
-    plain, client = redis.Redis.execute_command, redis.Redis()
-    RedisInstrumentor().instrument()
-    report("redis GET", lambda: plain(client, "GET", "user:1"), lambda: client.execute_command("GET", "user:1"))
+class Way(NamedTuple):
+    """How the program is started: under whom, and whether its spans are exported."""
 
-    response = requests.Response()
-    response.status_code = 200
-    requests.Session.send = lambda self, request, **kwargs: response  # type: ignore[method-assign]
-    send, session = requests.Session.send, requests.Session()
-    request = requests.Request("GET", "http://127.0.0.1:8000/ok?x=1", headers={"User-Agent": "bench"}).prepare()
-    RequestsInstrumentor().instrument()
-    report("requests GET", lambda: send(session, request), lambda: session.send(request))
+    peer: str
+    exported: bool
 
-    class Connection:
-        class info:
-            dbname, user, host, port = "shop", "shop", "127.0.0.1", 5432
+    def environ(self, python: str, found: dict[str, str]) -> dict[str, str]:
+        clean = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("OTEL_", "TELLWHY_", "DD_", "PYTHON"))
+        }
+        rate = str(float(self.exported))
+        return {
+            **clean, **QUEUE, **EXCLUDED, **found,
+            "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}",
+            "BENCH_PEER": self.peer, "BENCH_RATE": rate, "PYTHONHASHSEED": "0",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_SERVICE_NAME": "bench",
+            "OTEL_TRACES_SAMPLER": "parentbased_always_on" if self.exported else "parentbased_always_off",
+            "DD_TRACE_SAMPLING_RULES": f'[{{"sample_rate": {rate}}}]', "DD_SERVICE": "bench",
+        }  # fmt: skip
 
-    class Cursor:
-        connection, description, rowcount = Connection(), ("one",), 1
 
-    def execute(self: Any, *args: Any) -> None:
-        return None
+class Program:
+    """The measured program in one of its ways, which does one round at a time."""
 
-    database, cursor = psycopg2.Database(OPTIONS), Cursor()
-    report(
-        "psycopg2 SELECT 1",
-        lambda: execute(cursor, "SELECT 1"),
-        lambda: queries.run(database, cursor, execute, ("SELECT 1",), {}),
-    )
+    def __init__(self, way: Way, python: str, found: dict[str, str]) -> None:
+        self.way = way
+        wrapper = WRAPPERS.get(way.peer, [])
+        folder = Path(python).parent
+        command = [str(folder / wrapper[0]), *wrapper[1:]] if wrapper else []
+        self.process = subprocess.Popen(
+            [*command, python, str(HERE / "patched_app.py")], env=way.environ(python, found),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        self._line()
 
-    def application(environ: Any, start_response: Any) -> list[bytes]:
-        start_response("200 OK", [])
-        return [b"x"]
+    def _line(self) -> Any:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.way} died with {self.process.wait()}")
+        return json.loads(line)
 
-    def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
-        return None
+    def round(self, work: str, count: int) -> float:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{work} {count}\n")
+        self.process.stdin.flush()
+        return float(self._line())
 
-    server = Server(Spans("bench"), OPTIONS, "health")
-    report(
-        "WSGI request",
-        lambda: application(ENVIRON, start_response),
-        lambda: wsgi.serve(server, application, ENVIRON, start_response),
-    )
-    health = {**ENVIRON, "PATH_INFO": "/health"}
-    report(
-        "WSGI, excluded path",
-        lambda: application(health, start_response),
-        lambda: wsgi.serve(server, application, health, start_response),
-    )
+    def stop(self) -> None:
+        """End the program; one of ours must not have lost a span, or its figures would be too good."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.close()
+        said = self.process.stdout.read()
+        self.process.wait(20)
+        lost = {key: count for key, count in json.loads(said or "{}").get("dropped", {}).items() if count}
+        if lost:
+            raise RuntimeError(f"{self.way} lost spans: {lost}")
+
+
+def interpreter(peer: str) -> str:
+    """Return the Python that has a peer and the same libraries as this one, making its environment once."""
+    if peer not in PACKAGES:
+        return sys.executable
+    home = CACHE / f"patched-{peer}-{platform.python_version()}"
+    python = home / "bin" / "python"
+    if not (home / "ready").exists():
+        print(f"installing {peer} …", file=sys.stderr)
+        venv.create(home, with_pip=True, clear=True)
+        same = [f"{name}=={importlib.metadata.version(name)}" for name in HOSTS]
+        subprocess.run([python, "-m", "pip", "install", "-q", *same, *PACKAGES[peer]], check=True)
+        (home / "ready").touch()
+    return str(python)
+
+
+def _version(peer: str, python: str) -> str:
+    code = f"import importlib.metadata as m; print(m.version({MAIN_PACKAGE.get(peer, peer)!r}))"
+    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+Figures = dict[Way, dict[str, float]]
+
+
+def measure(programs: list[Program], bare: Program, rounds: int, only: str) -> tuple[Figures, dict[str, float]]:
+    """Return what each way adds to an operation, and what the operation costs bare; seconds."""
+    added: Figures = {program.way: {} for program in programs}
+    floor: dict[str, float] = {}
+    for name, count, *_ in OPERATIONS:
+        if only and only != name:
+            continue
+        turns: list[dict[Way, float]] = []
+        for turn in range(rounds + 1):
+            figures = {program.way: program.round(name, count) for program in (bare, *programs)}
+            if turn:  # the first round warms up
+                turns.append(figures)
+        floor[name] = statistics.median(figures[bare.way] for figures in turns)
+        for program in programs:
+            added[program.way][name] = statistics.median(figures[program.way] - figures[bare.way] for figures in turns)
+    memory = bare.round("rss", 1)
+    for program in programs:
+        added[program.way]["rss"] = program.round("rss", 1) - memory
+    return added, floor
+
+
+def as_markdown(added: Figures, floor: dict[str, float], peers: Iterable[str]) -> str:
+    """Return both tables: exported and sampled out."""
+    parts = []
+    for exported in (True, False):
+        ways = [Way(peer, exported) for peer in peers if Way(peer, exported) in added]
+        title = "Every span exported" if exported else "Sampled out (every trace is dropped at its root)"
+        lines = [f"**{title}**, µs", "", "| operation | bare | " + " | ".join(way.peer for way in ways) + " | target |"]
+        lines.append("|---|---:|" + "---:|" * (len(ways) + 1))
+        for name, _, words, *targets in OPERATIONS:
+            if name in floor:
+                cells = [_cell(added, way, name) for way in ways]
+                target = targets[0 if exported else 1]
+                lines.append(f"| {words} | {floor[name] * 1e6:.0f} | {' | '.join(cells)} | {target:.0f} |")
+        megabytes = [f"{added[way]['rss'] / 2**20:.1f} MB" for way in ways]
+        lines.append(f"| resident memory | | {' | '.join(megabytes)} | 5 MB |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _cell(added: Figures, way: Way, name: str) -> str:
+    """Return one figure, of ours with the ratio to OpenTelemetry's."""
+    micros = added[way][name] * 1e6
+    base = added.get(Way("opentelemetry", way.exported), {}).get(name, 0) * 1e6
+    ratio = f" ({micros / base:.2f}x)" if way.peer == "tellwhy" and base > 0 else ""
+    return f"{micros:.1f}{ratio}"
+
+
+def _ways(peers: Iterable[str], mode: str) -> list[Way]:
+    modes = {"both": (True, False), "exported": (True,), "sampled-out": (False,)}[mode]
+    return [Way(peer, exported) for peer in peers for exported in modes]
+
+
+def put_between_markers(page: Path, table: str) -> None:
+    """Replace what stands between the page's markers."""
+    text = page.read_text(encoding="utf-8")
+    start, end = "<!-- bench patchers: start -->", "<!-- bench patchers: end -->"
+    head, _, rest = text.partition(start)
+    _, _, tail = rest.partition(end)
+    page.write_text(f"{head}{start}\n\n{table}\n\n{end}{tail}", encoding="utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--peers", default="tellwhy,opentelemetry,ddtrace,sentry")
+    parser.add_argument("--mode", default="both", choices=("both", "exported", "sampled-out"))
+    parser.add_argument("--only", default="", help="one operation, or startup")
+    parser.add_argument("--write", action="store_true", help="put the tables into the docs")
+    options = parser.parse_args()
+    peers = options.peers.split(",")
+    pythons = {peer: interpreter(peer) for peer in peers}
+    parts = []
+    with servers.running() as found:
+        if options.only != "startup":
+            bare = Program(Way("bare", True), sys.executable, found)
+            programs = [Program(way, pythons[way.peer], found) for way in _ways(peers, options.mode)]
+            try:
+                parts.append(as_markdown(*measure(programs, bare, options.rounds, options.only), peers))
+            finally:
+                for program in (bare, *programs):
+                    program.stop()
+        if options.only in ("", "startup"):
+            parts.append(startup.report(pythons, found, options.rounds))
+    versions = ", ".join(f"{peer} {_version(peer, python)}" for peer, python in pythons.items())
+    hosts = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in HOSTS)
+    parts.append(f"Python {platform.python_version()}, {os.cpu_count()} cores; {versions}; {hosts}; "
+                 f"medians of {options.rounds} rounds that take turns.")  # fmt: skip
+    print("\n\n".join(parts))
+    if options.write:
+        put_between_markers(PAGE, "\n\n".join(parts))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

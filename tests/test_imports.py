@@ -113,6 +113,7 @@ def test_disabled_loads_no_more(folder: Path, empty: set[str]) -> None:
     added = _loaded(WAYS["setup"], folder, OTEL_SDK_DISABLED="true") - empty
 
     assert _heavy(added) == []
+    assert sorted(name for name in added if name.startswith("tellwhy.patchers")) == []
 
 
 def test_allow_list_is_honest() -> None:

@@ -18,6 +18,7 @@ ROOT = Path(tellwhy.__file__).parent
 LAYERS = [
     {"_version", "plugins", "project"},
     {"errors", "settings", "diagnostics"},
+    {"imports"},
     {"resource", "engine", "redaction"},
     {"sampling", "delivery"},
     {"logs", "metrics", "manual"},

@@ -79,7 +79,7 @@ def test_path_with_anything_on_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     (tmp_path / "archive.zip").write_bytes(b"PK")
     monkeypatch.setattr(sys, "path", ["", str(tmp_path / "archive.zip"), str(tmp_path / "gone"), *sys.path])
 
-    assert "tellwhy" in plugins.entry_points("console_scripts")
+    assert "tellwhy" in plugins.entry_points("pytest11")
 
 
 def test_loading() -> None:

@@ -96,7 +96,6 @@ def test_face_works_without_a_set_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("group", "name", "target"),
     [
-        ("console_scripts", "tellwhy", "tellwhy.cli:main"),
         ("opentelemetry_distro", "tellwhy", "tellwhy.bootstrap.instrument:Distro"),
         ("opentelemetry_configurator", "tellwhy", "tellwhy.bootstrap.instrument:Configurator"),
         ("pytest11", "tellwhy", "tellwhy.testing"),
@@ -108,6 +107,15 @@ def test_entry_point_leads_somewhere(group: str, name: str, target: str) -> None
 
     assert entry.name == name
     assert entry.load()
+
+
+def test_command_is_installed() -> None:
+    """``tellwhy`` is a script beside the interpreter, and answers."""
+    command = Path(sys.executable).parent / "tellwhy"
+
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.stdout, done.stderr) == (f"tellwhy {tellwhy.__version__}\n", "")
 
 
 def test_typed() -> None:

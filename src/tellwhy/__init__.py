@@ -45,10 +45,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    from importlib import import_module
-
     if name not in __all__:
         raise AttributeError(f"module 'tellwhy' has no attribute {name!r}")
+    from importlib import import_module
+
     if name in ("logs", "testing"):
         return import_module(f"tellwhy.{name}")
     home = next((home for home, names in _HOMES.items() if name in names), "manual")

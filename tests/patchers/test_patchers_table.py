@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from tellwhy.patchers import hooks, records, table
+from tellwhy import imports
+from tellwhy.patchers import records, table
 from tellwhy.settings import load
 
 PREPARE = """
 import sys, json
 from tellwhy.engine import active
-from tellwhy.patchers import contrib, hooks, records, table
+from tellwhy import imports
+from tellwhy.patchers import contrib, records, table
 from tellwhy.settings import load
 import os
 
@@ -47,7 +49,7 @@ def setup():
     settings, _ = load(os.environ, pyproject={}, overrides={})
     active.prepare(provider)
     if made is None:
-        hooks.when_imported("opentelemetry.trace", lambda module: provider())
+        imports.when_imported("opentelemetry.trace", lambda module: provider())
     contrib.install(settings, ours=table.install(settings))
 
 def visit(app, path="/hello/bob"):
@@ -232,5 +234,5 @@ def test_tracing_that_ends_and_begins_again() -> None:
 def no_waiting() -> Any:
     """Leave no finder behind."""
     yield
-    hooks.forget_all()
+    imports.forget_all()
     records.clear()

@@ -19,7 +19,6 @@ from opentelemetry.trace import TracerProvider as ApiTracerProvider
 
 from tellwhy import diagnostics
 from tellwhy.engine import metered
-from tellwhy.engine.adoption import when_sdk_is_loaded
 from tellwhy.engine.core import Core, LeanResource
 from tellwhy.engine.ids import RandomIdGenerator
 from tellwhy.engine.limits import SpanLimits
@@ -29,6 +28,7 @@ from tellwhy.engine.samplers import DEFAULT_ON, DROP, Sampler, from_environment
 from tellwhy.engine.scope import Scope
 from tellwhy.engine.span import Span
 from tellwhy.engine.tracer import DisabledTracer, Tracer
+from tellwhy.imports import when_imported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,7 +133,8 @@ class TracerProvider(ApiTracerProvider):
         return provider
 
     def _build(self, sampler: Any, resource: Any, limits: Any, id_generator: Any) -> None:
-        when_sdk_is_loaded(_become_the_sdks)
+        # A program that asks whether a span is one of the SDK's has imported it.
+        when_imported("opentelemetry.sdk.trace", _become_the_sdks, lasting=True)
         core = Core()
         core.resource = resource
         core.set_sampler(sampler)

@@ -10,9 +10,9 @@ with a line that says why; the next ones are not touched by that.
 from __future__ import annotations
 
 from tellwhy import diagnostics
+from tellwhy.imports import when_imported
 from tellwhy.patchers import records
 from tellwhy.patchers.first_call import before_first_call, forget_all
-from tellwhy.patchers.hooks import when_imported
 from tellwhy.patchers.lent import lent_environment
 from tellwhy.plugins import entry_points, load
 

@@ -16,6 +16,7 @@ from functools import partial
 from psycopg2 import extensions
 
 from tellwhy import diagnostics
+from tellwhy.imports import is_being_imported
 from tellwhy.patchers.instrumentor import Instrumentor
 from tellwhy.patchers.options import Options
 from tellwhy.patchers.patching import Patch
@@ -206,7 +207,8 @@ class Psycopg2Instrumentor(Instrumentor):
 
         if _everywhere is None:
             _patch.replace(psycopg2, "_connect", _traced_connect)
-            _take_open_connections()
+            if not is_being_imported(psycopg2):  # else nobody can have opened one
+                _take_open_connections()
         _everywhere = Database(options, **given)
 
     def _remove(self) -> None:

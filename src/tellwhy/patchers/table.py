@@ -12,8 +12,8 @@ from __future__ import annotations
 import sys
 
 from tellwhy import diagnostics
+from tellwhy.imports import when_imported
 from tellwhy.patchers import records
-from tellwhy.patchers.hooks import when_imported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,11 +13,9 @@ import os
 import sys
 from _thread import RLock
 
-from tellwhy import diagnostics
+from tellwhy import diagnostics, imports
 from tellwhy.engine import active
 from tellwhy.errors import ConfigurationError
-from tellwhy.patchers import context, contrib, hooks, records, table
-from tellwhy.patchers.lent import lent_environment
 from tellwhy.settings import ROWS, load, read_pyproject
 
 TYPE_CHECKING = False
@@ -139,7 +137,7 @@ class Tracing:
         global _current
         with _lock:
             _unwatch()
-            self._wait_no_more()
+            _leave_libraries()
             if "logging" in sys.modules:
                 from tellwhy.logs import correlation
 
@@ -166,6 +164,7 @@ class Tracing:
     def _build(self) -> Pipeline:
         with _lock:
             if self._pipeline is None:
+                from tellwhy.patchers.lent import lent_environment
                 from tellwhy.setup.pipeline import Pipeline
 
                 with lent_environment(self.settings):
@@ -182,40 +181,16 @@ class Tracing:
 
     def _wait(self) -> None:
         """Wait for everything that the program may import, and see to what it has imported."""
-        for module in ("opentelemetry.propagate", "opentelemetry.sdk.trace"):
-            hooks.around_import(module, lambda: lent_environment(self.settings))
+        from tellwhy.setup import libraries
+
+        libraries.around_their_imports(lambda: self.settings)
         if "opentelemetry.propagate" in sys.modules:
             self._propagate()
         else:
-            hooks.when_imported("opentelemetry.propagate", self._propagators_imported)
-        hooks.when_imported("opentelemetry.trace", self._api_imported)
-        hooks.when_imported("logging", self._correlate)
-        lean = self.settings.engine == "lean"
-        ours = (*table.install(self.settings), *context.install(self.settings)) if lean else ()
-        contrib.install(self.settings, ours)
-        if self.settings.trace:
-            self._trace_modules()
-        if self.settings.redact:
-            from tellwhy import redaction
-
-            for problem in redaction.configure(self.settings.redact):
-                diagnostics.warn(problem)
-
-    def _wait_no_more(self) -> None:
-        """Leave every library as it was."""
-        hooks.forget_all()
-        table.uninstall()
-        context.uninstall()
-        contrib.uninstall()
-        records.clear()
-
-    def _trace_modules(self) -> None:
-        """Trace the program's own functions that the settings name, when their modules are imported."""
-        from tellwhy.manual.configured import module_names, trace_module
-
-        patterns = self.settings.trace
-        for name in module_names(patterns):
-            hooks.when_imported(name, lambda module: trace_module(module, patterns))
+            imports.when_imported("opentelemetry.propagate", self._propagators_imported)
+        imports.when_imported("opentelemetry.trace", self._api_imported)
+        imports.when_imported("logging", self._correlate)
+        libraries.instrument(self.settings)
 
     def _propagators_imported(self, _module: ModuleType) -> None:
         # The API has read the others itself; what it makes of `none` breaks its callers.
@@ -262,11 +237,13 @@ class Tracing:
         if settings.propagators != before.propagators:
             self._propagate()
         if _of_libraries(settings) != _of_libraries(before):
-            self._wait_no_more()
+            _leave_libraries()
             self._wait()
         if "logging" in sys.modules:
             self._correlate()
         if self._pipeline is not None:
+            from tellwhy.patchers.lent import lent_environment
+
             with lent_environment(settings):
                 self._pipeline.change(settings, self.identity)
 
@@ -300,6 +277,14 @@ def _sampler(settings: Settings) -> str:
 def _of_libraries(settings: Settings) -> tuple[Any, ...]:
     """Return what decides on how libraries are instrumented."""
     return tuple(getattr(settings, name) for name in ROWS if name in _OF_LIBRARIES or name.startswith(_PREFIXES))
+
+
+def _leave_libraries() -> None:
+    """Leave every library as it was; nothing to do where none was waited for."""
+    imports.forget_all()
+    libraries = sys.modules.get("tellwhy.setup.libraries")
+    if libraries is not None:
+        libraries.leave()
 
 
 def _unwatch() -> None:

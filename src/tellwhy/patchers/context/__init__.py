@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import sys
 
+from tellwhy.imports import when_imported
 from tellwhy.patchers import records
 from tellwhy.patchers.context.handing import Handing
-from tellwhy.patchers.hooks import when_imported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

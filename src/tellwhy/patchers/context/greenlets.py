@@ -8,8 +8,8 @@ else a program keeps in such variables stays where it is.
 
 from __future__ import annotations
 
+from tellwhy.imports import when_imported
 from tellwhy.patchers.context.tasks import ThreadTask
-from tellwhy.patchers.hooks import when_imported
 from tellwhy.patchers.patching import Patch
 
 TYPE_CHECKING = False

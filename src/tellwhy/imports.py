@@ -26,20 +26,32 @@ if TYPE_CHECKING:
     Around = Callable[[], AbstractContextManager[None]]
 
 _waiting: dict[str, list[Action]] = {}
+_lasting: dict[str, list[Action]] = {}  # those that outlive forget_all()
 _around: dict[str, Around] = {}
 
 
-def when_imported(name: str, action: Action) -> None:
+def when_imported(name: str, action: Action, *, lasting: bool = False) -> None:
     """
     Call the action with the module once it has been imported.
 
     An action that raises is reported and does not reach the program.
+
+    Args:
+
+        name: The module's full name.
+
+        action: What is done, once, with the module.
+
+        lasting: Whether ``forget_all()`` leaves it waiting: what a class needs
+            to be what it is, and not what tracing does to a library.
     """
     module = sys.modules.get(name)
-    if module is not None and not _is_initializing(module):
+    if module is not None and not is_being_imported(module):
         _run(name, action, module)
         return
-    _waiting.setdefault(name, []).append(action)
+    actions = (_lasting if lasting else _waiting).setdefault(name, [])
+    if action not in actions:
+        actions.append(action)
     _install()
 
 
@@ -51,10 +63,10 @@ def around_import(name: str, around: Around) -> None:
 
 
 def forget_all() -> None:
-    """Take the finder out again and forget what was waited for."""
+    """Forget what was waited for, and take the finder out again if nobody else needs it."""
     _waiting.clear()
     _around.clear()
-    if _finder in sys.meta_path:
+    if not _lasting and _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
 
 
@@ -63,7 +75,8 @@ def _install() -> None:
         sys.meta_path.insert(0, _finder)
 
 
-def _is_initializing(module: ModuleType) -> bool:
+def is_being_imported(module: ModuleType) -> bool:
+    """Tell whether the module's own code, or what is done at once after it, is still running."""
     return getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
@@ -80,9 +93,9 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name not in _waiting and name not in _around:
+        if name not in _waiting and name not in _lasting and name not in _around:
             return None
-        for finder in sys.meta_path:
+        for finder in tuple(sys.meta_path):
             if finder is self:
                 continue
             find_spec = getattr(finder, "find_spec", None)
@@ -124,8 +137,10 @@ class _Loader:
             _around.pop(name, None)  # not before: an import that failed may be tried again
         # A module may replace itself in sys.modules; its users get the replacement.
         imported = sys.modules.get(name, module)
-        for action in _waiting.pop(name, ()):
+        for action in (*_lasting.pop(name, ()), *_waiting.pop(name, ())):
             _run(name, action, imported)
+        if not (_waiting or _lasting or _around) and _finder in sys.meta_path:
+            sys.meta_path.remove(_finder)
 
 
 # Whom a warning at import blames, and where the traceback of a failed one begins, is found by leaving importlib's

@@ -14,19 +14,26 @@ from types import ModuleType
 
 import pytest
 
-from tellwhy import diagnostics
-from tellwhy.patchers import hooks
+from tellwhy import diagnostics, imports
 
 
 @pytest.fixture(autouse=True)
 def _clean() -> Iterator[None]:
     """No hook of one test waits in the next; those of others stay."""
-    before = dict(hooks._waiting), dict(hooks._around), list(sys.meta_path), set(sys.modules)
+    before = (
+        dict(imports._waiting),
+        dict(imports._around),
+        list(sys.meta_path),
+        set(sys.modules),
+        dict(imports._lasting),
+    )
     yield
-    hooks._waiting.clear()
-    hooks._waiting.update(before[0])
-    hooks._around.clear()
-    hooks._around.update(before[1])
+    imports._waiting.clear()
+    imports._waiting.update(before[0])
+    imports._around.clear()
+    imports._around.update(before[1])
+    imports._lasting.clear()
+    imports._lasting.update(before[4])
     sys.meta_path[:] = before[2]
     for name in set(sys.modules) - before[3]:
         del sys.modules[name]
@@ -52,7 +59,7 @@ def test_action_runs_after_the_modules_body(write: Callable[[str, str], Path]) -
     write("hooked_a.py", "value = 1\n")
     seen: list[ModuleType] = []
 
-    hooks.when_imported("hooked_a", seen.append)
+    imports.when_imported("hooked_a", seen.append)
     assert seen == []
     assert "hooked_a" not in sys.modules
     module = importlib.import_module("hooked_a")
@@ -67,7 +74,7 @@ def test_action_runs_at_once_for_what_is_there() -> None:
     seen: list[ModuleType] = []
     before = list(sys.meta_path)
 
-    hooks.when_imported("json", seen.append)
+    imports.when_imported("json", seen.append)
 
     assert seen == [sys.modules["json"]]
     assert sys.meta_path == before
@@ -76,7 +83,7 @@ def test_action_runs_at_once_for_what_is_there() -> None:
 def test_module_is_what_it_would_be(write: Callable[[str, str], Path]) -> None:
     """Loader, spec, file and cached file are the real ones, also while its own code runs."""
     path = write("hooked_b.py", "at_import = (type(__loader__), __spec__.loader is __loader__, __file__)\n")
-    hooks.when_imported("hooked_b", lambda module: None)
+    imports.when_imported("hooked_b", lambda module: None)
 
     module = importlib.import_module("hooked_b")
 
@@ -95,7 +102,7 @@ def test_packages_and_their_parts(write: Callable[[str, str], Path]) -> None:
     write("hooked_package/part.py", "")
     seen: list[str] = []
     for name in ("hooked_package.part", "hooked_package"):
-        hooks.when_imported(name, lambda module: seen.append(module.__name__))
+        imports.when_imported(name, lambda module: seen.append(module.__name__))
 
     importlib.import_module("hooked_package")
     assert seen == ["hooked_package"]
@@ -108,7 +115,7 @@ def test_several_actions_in_order(write: Callable[[str, str], Path]) -> None:
     write("hooked_c.py", "")
     seen: list[int] = []
     for number in range(3):
-        hooks.when_imported("hooked_c", lambda module, number=number: seen.append(number))
+        imports.when_imported("hooked_c", lambda module, number=number: seen.append(number))
 
     importlib.import_module("hooked_c")
 
@@ -122,8 +129,8 @@ def test_action_that_raises_is_reported(write: Callable[[str, str], Path], capfd
     diagnostics.reset()
     diagnostics.configure(stream=sys.stderr)
 
-    hooks.when_imported("hooked_d", lambda module: 1 / 0)  # type: ignore[arg-type, return-value]
-    hooks.when_imported("hooked_d", seen.append)
+    imports.when_imported("hooked_d", lambda module: 1 / 0)  # type: ignore[arg-type, return-value]
+    imports.when_imported("hooked_d", seen.append)
     module = importlib.import_module("hooked_d")
 
     assert seen == [module]
@@ -142,8 +149,8 @@ def test_failed_import_is_the_programs(write: Callable[[str, str], Path]) -> Non
         around.append("in")
         yield
 
-    hooks.when_imported("hooked_e", seen.append)
-    hooks.around_import("hooked_e", inside)
+    imports.when_imported("hooked_e", seen.append)
+    imports.around_import("hooked_e", inside)
     with pytest.raises(ImportError, match="not yet"):
         importlib.import_module("hooked_e")
     assert (seen, "hooked_e" in sys.modules) == ([], False)
@@ -157,7 +164,7 @@ def test_failed_import_is_the_programs(write: Callable[[str, str], Path]) -> Non
 
 def test_missing_module_is_missing() -> None:
     """A waited-for module that does not exist fails with the error that names it."""
-    hooks.when_imported("hooked_nowhere", lambda module: None)
+    imports.when_imported("hooked_nowhere", lambda module: None)
 
     with pytest.raises(ModuleNotFoundError, match="No module named 'hooked_nowhere'") as caught:
         importlib.import_module("hooked_nowhere")
@@ -170,7 +177,7 @@ def test_asking_for_a_spec_imports_nothing(write: Callable[[str, str], Path]) ->
     """``find_spec`` answers as ever, can be called often, and what is loaded from it is hooked."""
     path = write("hooked_f.py", "x = 1\n")
     seen: list[ModuleType] = []
-    hooks.when_imported("hooked_f", seen.append)
+    imports.when_imported("hooked_f", seen.append)
 
     spec = importlib.util.find_spec("hooked_f")
     assert spec is not None
@@ -184,7 +191,7 @@ def test_asking_for_a_spec_imports_nothing(write: Callable[[str, str], Path]) ->
 def test_namespace_package(write: Callable[[str, str], Path]) -> None:
     """A folder without ``__init__.py`` is imported as ever."""
     write("hooked_space/part.py", "")
-    hooks.when_imported("hooked_space", lambda module: None)
+    imports.when_imported("hooked_space", lambda module: None)
 
     assert importlib.import_module("hooked_space.part").__name__ == "hooked_space.part"
 
@@ -193,7 +200,7 @@ def test_module_that_replaces_itself(write: Callable[[str, str], Path]) -> None:
     """The action gets what the program gets (celery puts a lazy module into its own place)."""
     write("hooked_g.py", "import sys, types\nsys.modules[__name__] = types.SimpleNamespace(real=True)\n")
     seen: list[object] = []
-    hooks.when_imported("hooked_g", seen.append)
+    imports.when_imported("hooked_g", seen.append)
 
     module = importlib.import_module("hooked_g")
 
@@ -202,17 +209,17 @@ def test_module_that_replaces_itself(write: Callable[[str, str], Path]) -> None:
 
 
 def test_action_that_imports_and_hooks(write: Callable[[str, str], Path]) -> None:
-    """An action may import others, waited for as well, and set more hooks."""
+    """An action may import others, waited for as well, and set more imports."""
     write("hooked_h.py", "")
     write("hooked_i.py", "")
     seen: list[str] = []
 
     def first(module: ModuleType) -> None:
-        hooks.when_imported("hooked_i", lambda other: seen.append("second"))
+        imports.when_imported("hooked_i", lambda other: seen.append("second"))
         importlib.import_module("hooked_i")
         seen.append("first")
 
-    hooks.when_imported("hooked_h", first)
+    imports.when_imported("hooked_h", first)
     importlib.import_module("hooked_h")
 
     assert seen == ["second", "first"]
@@ -227,7 +234,7 @@ def test_imported_in_many_threads(write: Callable[[str, str], Path]) -> None:
         seen.append(module)
         module.patched = True  # type: ignore[attr-defined]
 
-    hooks.when_imported("hooked_j", patch)
+    imports.when_imported("hooked_j", patch)
     found: list[bool] = []
     threads = [
         threading.Thread(target=lambda: found.append(importlib.import_module("hooked_j").patched)) for _ in range(8)
@@ -243,11 +250,11 @@ def test_imported_in_many_threads(write: Callable[[str, str], Path]) -> None:
 
 def test_forget_all() -> None:
     """Afterwards nothing waits and the finder is gone."""
-    before = [finder for finder in sys.meta_path if finder is not hooks._finder]
-    hooks.when_imported("hooked_k", lambda module: None)
-    assert sys.meta_path == [hooks._finder, *before]
+    before = [finder for finder in sys.meta_path if finder is not imports._finder]
+    imports.when_imported("hooked_k", lambda module: None)
+    assert sys.meta_path == [imports._finder, *before]
 
-    hooks.forget_all()
+    imports.forget_all()
 
     assert sys.meta_path == before
 
@@ -255,9 +262,35 @@ def test_forget_all() -> None:
 def test_warning_at_import_blames_the_import_statement(write: Callable[[str, str], Path]) -> None:
     """A module that warns of whoever imports it does so with the program's file and line, not with ours."""
     write("hooked_warns.py", "import warnings\nwarnings.warn('old', DeprecationWarning, stacklevel=2)\n")
-    hooks.when_imported("hooked_warns", lambda module: None)
+    imports.when_imported("hooked_warns", lambda module: None)
 
     with pytest.warns(DeprecationWarning) as caught:
         import hooked_warns  # noqa: F401
 
     assert caught[0].filename == __file__
+
+
+def test_finder_leaves_when_nothing_is_waited_for(write: Callable[[str, str], Path]) -> None:
+    """The last module that was waited for takes it along: later imports do not pass us."""
+    imports.forget_all()
+    write("hooked_l.py", "")
+    imports._lasting.clear()
+    imports.when_imported("hooked_l", lambda module: None)
+
+    importlib.import_module("hooked_l")
+
+    assert imports._finder not in sys.meta_path
+
+
+def test_what_lasts_outlives_forget_all(write: Callable[[str, str], Path]) -> None:
+    """What a class needs to be what it is stays waiting when tracing is shut down; once, however often it is asked."""
+    write("hooked_m.py", "")
+    seen: list[ModuleType] = []
+    act = seen.append
+    imports.when_imported("hooked_m", act, lasting=True)
+    imports.when_imported("hooked_m", act, lasting=True)
+
+    imports.forget_all()
+    module = importlib.import_module("hooked_m")
+
+    assert seen == [module]

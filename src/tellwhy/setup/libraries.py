@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is done about the program's libraries, by the settings? Each is waited for, none is imported.
+
+Loaded when tracing is on: a program with ``OTEL_SDK_DISABLED=true`` pays for none of it.
+"""
+
+from __future__ import annotations
+
+from tellwhy import diagnostics, imports
+from tellwhy.patchers import context, contrib, records, table
+from tellwhy.patchers.lent import lent_environment
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tellwhy.settings import Settings
+
+
+def around_their_imports(settings: Callable[[], Settings]) -> None:
+    """Show the settings of that moment to those of OpenTelemetry's modules that read the environment at import."""
+    for module in ("opentelemetry.propagate", "opentelemetry.sdk.trace"):
+        imports.around_import(module, lambda: lent_environment(settings()))
+
+
+def instrument(settings: Settings) -> None:
+    """Instrument each library when the program imports it, at once where it has."""
+    ours = (*table.install(settings), *context.install(settings)) if settings.engine == "lean" else ()
+    contrib.install(settings, ours)
+    if settings.trace:
+        _trace_functions(settings.trace)
+    if settings.redact:
+        from tellwhy import redaction
+
+        for problem in redaction.configure(settings.redact):
+            diagnostics.warn(problem)
+
+
+def leave() -> None:
+    """Leave every library as it was."""
+    table.uninstall()
+    context.uninstall()
+    contrib.uninstall()
+    records.clear()
+
+
+def _trace_functions(patterns: tuple[str, ...]) -> None:
+    """Trace the program's own functions that the settings name, when their modules are imported."""
+    from tellwhy.manual.configured import module_names, trace_module
+
+    for name in module_names(patterns):
+        imports.when_imported(name, lambda module: trace_module(module, patterns))
