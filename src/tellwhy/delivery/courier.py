@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tellwhy.delivery.attempt import Attempt
     from tellwhy.delivery.queue import SpanQueue
     from tellwhy.delivery.signal import Signal
+    from tellwhy.delivery.snapshots import Sender
     from tellwhy.delivery.store import Store
 
 # The first batch of a process goes out early: whoever looks for a first trace,
@@ -94,6 +95,8 @@ class Courier:
         self.observe: Callable[[float, str | None], None] | None = None
         self.when_absent: Callable[[], None] | None = None
         """Called, on the worker's thread, when the receiver turns out not to know this signal."""
+        self.snapshots: Sender | None = None
+        """What is sent of spans that are still open."""
         self.worker = Worker(self._work)
         self._reset()
 
@@ -102,6 +105,7 @@ class Courier:
         self._waiting: list[_Flush] = []  # for a receiver that has asked to be tried again soon
         self._overdue = 0.0
         self._stopping = False
+        self._has_carried = False
         self._ended = threading.Lock()
         self._deadline = float("inf")
         self._inline = threading.Lock()
@@ -192,11 +196,15 @@ class Courier:
         self._waiting += requests
         now = monotonic()
         self._overdue = now + self._delay
-        whole = bool(self._waiting) or now >= due
+        # Whoever sees an open span sees what has ended below it.
+        showing = self.snapshots is not None and self.snapshots.is_due()
+        whole = bool(self._waiting) or now >= due or showing
         tried = False
         if self._may_try(now) and (whole or len(self._queue) >= self._batch_size):
             tried = whole
             self._deliver(whole)
+        if self.snapshots is not None and showing and self._may_try(now):
+            self._show(self.snapshots)
         if self._store and self.outage.is_failing:
             self._store.keep_batches(self._queue, self._exporter, self._batch_size, self._spool_from())
         self._waiting = self._unanswered(self._waiting)
@@ -234,6 +242,7 @@ class Courier:
     def _carry(self, batch: list[Any]) -> bool:
         """Try one batch; tell whether to go on with the next."""
         queue, outage = self._queue, self.outage
+        self._has_carried = True
         started = monotonic()
         attempt = self._exporter.attempt(batch, self._attempt_deadline(), self._pause)
         seconds = monotonic() - started
@@ -260,6 +269,22 @@ class Courier:
             f"{self.outage.destination} takes no {name} ({attempt.error}); "
             f"{name} are not exported from here on, OTEL_{name.upper()}_EXPORTER=none says so from the start"
         )
+
+    def _show(self, snapshots: Sender) -> None:
+        """Send what is open now, if it is time; none of it is tried again."""
+        copies = snapshots.take()
+        if not copies:
+            return
+        outage, was_failing = self.outage, self.outage.is_failing
+        attempt = self._exporter.attempt(copies, self._attempt_deadline(), self._pause)
+        snapshots.settle(len(copies), attempt)
+        if attempt.error is not None:
+            self._queue.note_failure(f"{outage.destination}: {attempt.error}")
+            outage.failed(attempt, lost(self._queue.snapshot()))
+            return
+        outage.succeeded()
+        if was_failing:
+            outage.over(0, lost(self._queue.snapshot()))
 
     def _attempt_deadline(self) -> float:
         return min(monotonic() + self._export_timeout, self._deadline)
@@ -302,12 +327,16 @@ class Courier:
             attention, wait = self._batch_size, due - now
         else:
             attention, wait = 1, None
+        if self.snapshots is not None:
+            wait = self.snapshots.wait(wait)
         if wait is not None and wait <= 0:
             return min(due, now)
         queue.attend_at(attention)
         if len(queue) < attention and not self._flushes and not self._stopping:  # nothing has come in between
             self.worker.sleep(wait)
-        return monotonic() + self._delay if was_empty else due
+        if not was_empty:
+            return due
+        return monotonic() + (self._delay if self._has_carried else min(self._delay, FIRST_DELAY))
 
     def _spool_from(self) -> int:
         """Return the length of the queue that sends batches to disk: any full one in an outage, else half the queue."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
     from tellwhy.delivery.queue import SpanQueue
+    from tellwhy.delivery.snapshots import OpenSpans
 
 
 class BatchSpanProcessor(Outbox):
@@ -101,6 +102,15 @@ class BatchSpanProcessor(Outbox):
                 self.put(span)
         except Exception as error:
             diagnostics.fault("the end of a span", error)
+
+    def show_open(self, spans: OpenSpans) -> None:
+        """Send what is open from time to time, too."""
+        self._courier.snapshots = spans.sent_by(self._courier.call)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether half of the queue is taken."""
+        return len(self._queue) * 2 >= self._queue.bound
 
     @property
     def direct_queue(self) -> SpanQueue | None:

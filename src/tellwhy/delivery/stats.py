@@ -2,8 +2,11 @@
 """
 What became of the spans? One vocabulary for ``tellwhy.stats()``, the exit line and the tests.
 
-Law 2: at any time ``produced = delivered + queued + spooled + dropped``. A
-reason under ``dropped`` is one of the names below or ``http_<status>``.
+Law 2: at any time ``produced = delivered + queued + spooled + folded + dropped``. A
+reason under ``dropped`` is one of the names below or ``http_<status>``; ``folded`` are
+those that another span of the same name stands for (``tellwhy.folded.count``).
+``snapshots`` were sent of spans that were still open (``TELLWHY_OPEN_SPANS``): they
+are no spans of their own, and not in the equation.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 QUEUE_FULL: Final = "queue_full"  # the oldest, because the queue was at its bound
 EXIT: Final = "exit"  # not delivered when the exit budget was used up, or nobody answered at exit
+TRACE_FULL: Final = "trace_full"  # of a trace over its cap, not to be folded, when the queue was half full
 AFTER_SHUTDOWN: Final = "after_shutdown"  # ended when the processor was shut down already
 REJECTED: Final = "rejected"  # the receiver said so in a partial success
 TOO_LARGE: Final = "too_large"  # one span that the receiver does not take, however much is cut
@@ -58,8 +62,11 @@ def empty() -> Snapshot:
         "delivered": 0,
         "queued": 0,
         "spooled": 0,
+        "folded": 0,
         "dropped": {},
         "recovered": 0,
+        "snapshots": 0,
+        "snapshots_failed": 0,
         "export_failures": 0,
         "last_error": None,
         "last_latency_ms": None,

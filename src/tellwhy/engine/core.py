@@ -52,6 +52,7 @@ class Core:
 
     __slots__ = (
         "attend",
+        "cap",
         "ids",
         "limits",
         "local_sampled",
@@ -66,9 +67,11 @@ class Core:
         "on_end",
         "on_ending",
         "on_start",
+        "over",
         "processors",
         "queue",
         "random_flag",
+        "reads_start",
         "remote_sampled",
         "remote_unsampled",
         "resource",
@@ -95,9 +98,12 @@ class Core:
     processors: Any  # the active span processor
     resource: Any  # LeanResource or the SDK's Resource
     on_start: Callable[[Any, Any], None] | None
+    reads_start: bool  # whether on_start may look at the span, and not only note that there is one
     on_ending: Callable[[Any], None] | None
     on_end: Callable[[Any], None]
     queue: Any  # where a lone processor lets a sampled span be put without asking it; None to call on_end
+    cap: int  # of the spans of one trace that are put there
+    over: Callable[[Any, Any], None] | None  # … and what takes the others, with their entry span; None for no cap
     attend: Callable[[], None]  # … and what it wants to be called at once the queue has reached its ``attention``
 
     def set_sampler(self, sampler: Any) -> None:

@@ -93,11 +93,15 @@ class Processors:
         added = self._added
         core = self._core
         core.processors = self
-        core.on_start = self.on_start if any(_listens(one, "on_start") for one in added) else None
+        listening = [one for one in added if _listens(one, "on_start")]
+        core.on_start = (listening[0].on_start if len(added) == 1 else self.on_start) if listening else None
+        core.reads_start = any(getattr(one, "reads_start", True) for one in listening)
         core.on_ending = self._on_ending if any(_listens(one, "_on_ending") for one in added) else None
         core.on_end = self.on_end if len(added) > 1 else added[0].on_end if added else ignore
         core.queue = getattr(added[0], "direct_queue", None) if len(added) == 1 else None
         core.attend = added[0].attend if core.queue is not None else _nothing
+        core.over = getattr(added[0], "over", None) if core.queue is not None else None
+        core.cap = added[0].cap if core.over is not None else 0
 
 
 def connect_foreign(core: Core, active: Any) -> None:
@@ -108,10 +112,12 @@ def connect_foreign(core: Core, active: Any) -> None:
         active.on_start(span, parent_context=parent_context)
 
     core.on_start = on_start
+    core.reads_start = True
     core.on_ending = getattr(active, "_on_ending", None)
     core.on_end = active.on_end
-    core.queue = None
+    core.queue = core.over = None
     core.attend = _nothing
+    core.cap = 0
 
 
 def _listens(processor: Any, method: str) -> bool:

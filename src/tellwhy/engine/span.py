@@ -200,6 +200,14 @@ class Span(SpanData):
             if queue is None:
                 core.on_end(self)
             elif self._flags & 1:
+                if core.over is not None:
+                    root = self._local_root
+                    if root is None:
+                        root = self
+                    # Two threads at once may count one too few: the cap may be off by a few.
+                    root._tally = tally = root._tally + 1
+                    if tally >= core.cap:
+                        return core.over(self, root)
                 queue.append(self)
                 if len(queue) >= queue.attention:
                     core.attend()

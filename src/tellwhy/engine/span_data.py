@@ -55,6 +55,7 @@ class SpanData(ApiSpan):
         "_span_id",
         "_start",  # performance counter, ns
         "_status",
+        "_tally",  # of an entry span: how many spans of its trace have ended; counted by delivery
         "_trace_id",
         "_trace_state",  # None for the empty one
     )
@@ -79,6 +80,7 @@ class SpanData(ApiSpan):
     _span_id: int
     _start: int
     _status: Status
+    _tally: int
     _trace_id: int
     _trace_state: TraceState | None
 

@@ -179,6 +179,7 @@ class Tracer(ApiTracer):
         span._links = ()
         span._dropped = None
         span._status = UNSET
+        span._tally = 0
         span._end = None
         span._record_exception = record_exception
         span._set_status_on_exception = set_status_on_exception

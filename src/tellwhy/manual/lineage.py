@@ -5,13 +5,14 @@ Which span is this process's entry span, and has a span children?
 ``annotate_root`` needs the first, ``min_duration`` (it drops leaves only) the
 second, and both must hold for spans that any instrumentation made. With the
 SDK's provider a span processor notes them on the spans as they start.
+
+Nothing here imports OpenTelemetry: the provider may be built, and ask for the
+processor, at the very moment at which the program imports the API.
 """
 
 from __future__ import annotations
 
-from opentelemetry.trace import get_current_span
-
-from tellwhy.engine.tracer import Tracer as LeanTracer
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Lineage:
 
     def on_start(self, span: Any, parent_context: Context | None = None) -> None:
         """Note the relation of a span that starts; a parent in another process is none."""
-        parent: Any = get_current_span(parent_context)
+        parent: Any = sys.modules["opentelemetry.trace"].get_current_span(parent_context)
         if parent.is_recording():
             span._local_root = getattr(parent, "_local_root", parent)
             parent._has_children = True
@@ -50,9 +51,7 @@ class Lineage:
 
 
 def follow(tracer: Tracer) -> None:
-    """See to it that the spans of a tracer tell their lineage, if it is one of the SDK's."""
-    if isinstance(tracer, LeanTracer):  # whose spans tell it themselves
-        return
+    """See to it that the spans of a tracer that is not ours tell their lineage, if it is one of the SDK's."""
     processors: Any = getattr(tracer, "span_processor", None)
     known = getattr(processors, "_span_processors", None)
     if known is not None and not any(isinstance(processor, Lineage) for processor in known):

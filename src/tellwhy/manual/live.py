@@ -221,7 +221,7 @@ def _short_cut(
         decider = core.local_sampled
     else:
         return _by_the_api(site, args, kwargs, tracer, context, parent)
-    if type(decider) is not int or core.on_start is not None or core.max_value_length is not None:
+    if type(decider) is not int or core.reads_start or core.max_value_length is not None:
         return _by_the_api(site, args, kwargs, tracer, context, parent)
     span = tracer.start_below(parent, site.name, None, site.kind, None, (), None, True, True)
     if type(span) is Span:

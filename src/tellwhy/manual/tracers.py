@@ -13,6 +13,7 @@ from opentelemetry import trace as trace_api
 from tellwhy._version import __version__
 from tellwhy.engine import active
 from tellwhy.engine.samplers import DROP, LOCAL_UNSAMPLED, plan_of
+from tellwhy.engine.tracer import Tracer as LeanTracer
 from tellwhy.manual import lineage
 
 TYPE_CHECKING = False
@@ -31,7 +32,8 @@ def find(parent: Span | None, new_trace: bool) -> Tracer | None:
     tracer = active.tracer or active.get_tracer() or _of_the_program()
     if tracer is None:
         return None
-    lineage.follow(tracer)
+    if not isinstance(tracer, LeanTracer):  # whose spans tell their lineage themselves
+        lineage.follow(tracer)
     if not new_trace and parent is not None and _is_unsampled_here(parent) and _skips_unsampled_children(tracer):
         return None
     return tracer

@@ -233,6 +233,21 @@ class Table:
         "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", g.count, None, "Most attributes of a link; 128 if unset."
     )
 
+    spans_per_trace = Setting(
+        "TELLWHY_SPANS_PER_TRACE",
+        g.count,
+        1000,
+        "Most spans of one trace in this process that are sent singly; beyond it, repeated ones are folded into "
+        "one span that counts them. 0: no cap.",
+    )
+    open_spans = Setting(
+        "TELLWHY_OPEN_SPANS",
+        g.milliseconds,
+        0,
+        "After how many milliseconds a span that is still open is sent as it stands, marked `tellwhy.unfinished`; "
+        "from then on whenever it has changed. 0: spans are sent when they have ended.",
+    )
+
     # --------------------------------------------------------- instrumentations
     python_disabled_instrumentations: Setting[tuple[str, ...]] = Setting(
         "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from tellwhy import diagnostics
 from tellwhy.plugins import entry_points, load
-from tellwhy.settings import Settings
+from tellwhy.settings import ROWS, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -172,3 +172,17 @@ def processor(name: str, exporter: SpanExporter, settings: Settings) -> SpanProc
         exporter, **options, exit_budget_millis=settings.exit_budget, spool_dir=settings.spool_dir or ""
     )
     return lean  # type: ignore[no-any-return]  # a SpanProcessor by behaviour
+
+
+def intake(processors: list[Any], settings: Settings) -> tuple[list[Any], list[Any]]:
+    """Return what the provider gets of those who deliver, and all who take part in the exit."""
+    if settings.engine == "sdk":
+        for name in ("spans_per_trace", "open_spans"):
+            if settings.origin(name) != "default":
+                diagnostics.warn(f"{ROWS[name].variable} is ignored: TELLWHY_ENGINE=sdk cannot do that")
+    elif processors and (settings.spans_per_trace or settings.open_spans):
+        from tellwhy.delivery.intake import Intake
+
+        front = Intake(processors, settings.spans_per_trace, settings.open_spans)
+        return [front], front.members
+    return processors, processors

@@ -32,7 +32,7 @@ class Pipeline:
 
     def __init__(self, settings: Settings, identity: Identity) -> None:
         self.settings = settings
-        self.processors = self._processors()
+        self._make_processors()
         self.adopted = False
         self.provider = self._provider(identity)
         self.lifecycle = Lifecycle(settings.exit_budget, open_spans=getattr(self.provider, "open_spans", None))
@@ -46,22 +46,24 @@ class Pipeline:
             for processor in self.processors
         ]
 
-    def _processors(self) -> list[Any]:
-        return [
-            components.processor(name, exporter, self.settings)
-            for name, exporter in components.exporters(self.settings)
+    def _make_processors(self) -> None:
+        """Make those who deliver, and what the provider gets of them."""
+        settings = self.settings
+        delivering = [
+            components.processor(name, exporter, settings) for name, exporter in components.exporters(settings)
         ]
+        self._front, self.processors = components.intake(delivering, settings)
 
     def _provider(self, identity: Identity) -> Any:
         from opentelemetry import trace
 
         theirs = foreign.present(trace)
         if theirs is not None:
-            foreign.add(theirs, self.processors)
+            foreign.add(theirs, self._front)
             self.adopted = True
             return theirs
         attributes = resource.describe(self.settings, identity)
-        provider = engines.build(self.settings, attributes, self.processors)
+        provider = engines.build(self.settings, attributes, self._front)
         foreign.put(trace, provider)
         return provider
 
@@ -69,7 +71,7 @@ class Pipeline:
         """Go on with a provider that the program has set after ours, if it takes our processors."""
         if theirs is self.provider or not hasattr(theirs, "add_span_processor"):
             return
-        foreign.add(theirs, self.processors)
+        foreign.add(theirs, self._front)
         if not self.adopted:
             foreign.hand_over(self.provider, theirs)
         self.provider = theirs
@@ -84,14 +86,15 @@ class Pipeline:
                 resource_attributes=resource.describe(settings, identity), sampler=engines.sampler(settings)
             )
         if exporting:
-            before, self.processors = self.processors, self._processors()
+            before = self.processors
+            self._make_processors()
             for leave in self._leave:
                 leave()
             self._take_part()
             if self.adopted:
-                foreign.add(self.provider, self.processors)
+                foreign.add(self.provider, self._front)
             else:
-                self.provider.replace_processors(self.processors)
+                self.provider.replace_processors(self._front)
             _shut_down(before, settings.exit_budget / 1000)
 
     def flush(self, timeout: float) -> bool:
@@ -130,5 +133,6 @@ def _shut_down(processors: Iterable[Any], timeout: float) -> None:
 
 
 def _exporting(settings: Settings) -> tuple[Any, ...]:
-    """Return what the exporters and their queues are made from."""
-    return tuple(getattr(settings, name) for name in ROWS if name.startswith(("exporter_", "bsp_", "traces_exporter")))
+    """Return what the exporters, their queues and the intake are made from."""
+    prefixes = ("exporter_", "bsp_", "traces_exporter", "spans_per_trace", "open_spans")
+    return tuple(getattr(settings, name) for name in ROWS if name.startswith(prefixes))

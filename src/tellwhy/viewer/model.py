@@ -154,13 +154,22 @@ def build_trace(spans: Iterable[Span]) -> Trace:
 
 
 def _latest(spans: Iterable[Span]) -> dict[str, Span]:
-    """Keep one span per id: an exporter's retry sends a span twice, the one that ended last is the whole one."""
+    """
+    Keep one span per id.
+
+    An exporter's retry sends a span twice: the one that ended last is the whole one. A
+    span that was sent while it was open gives way to the one that has ended, whatever the clock says.
+    """
     kept: dict[str, Span] = {}
     for span in spans:
         known = kept.get(span.span_id)
-        if known is None or span.end_ns >= known.end_ns:
+        if known is None or _completeness(span) >= _completeness(known):
             kept[span.span_id] = span
     return kept
+
+
+def _completeness(span: Span) -> tuple[bool, int]:
+    return span.attributes.get("tellwhy.unfinished") is not True, span.end_ns
 
 
 def _link(nodes: dict[str, Node]) -> list[Node]:
