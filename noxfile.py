@@ -38,8 +38,9 @@ TEST = [
     "numpy",
     *SERVERS,
     *INSTRUMENTATIONS,
-    # uWSGI as a wheel: the same server, not compiled here.
-    "pyuwsgi; sys_platform == 'linux' and python_version < '3.14'",
+    # uWSGI as a wheel, the same server, not compiled here; AWS Lambda's own runtime client.
+    "pyuwsgi; sys_platform == 'linux'",
+    "awslambdaric; sys_platform == 'linux'",
 ]
 
 

@@ -135,6 +135,11 @@ class Lifecycle:
             flushed = bool(member.force_flush(timeout_millis=left * 1000)) and flushed
         return flushed
 
+    def cut(self, timeout_seconds: float) -> bool:
+        """End what is open, mark it, and flush: for who knows that the process is about to be stopped."""
+        self._end_open_spans()
+        return self.flush(timeout_seconds)
+
     def stats(self) -> Snapshot:
         """Return what became of the spans of all members together; other signals, if any, stand under their names."""
         whole = total(self._stats_of(TRACES))

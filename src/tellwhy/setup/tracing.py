@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+    from tellwhy.delivery.serverless import Invocations
     from tellwhy.resource import Identity
     from tellwhy.settings import Problem, Settings
     from tellwhy.setup.pipeline import Pipeline
@@ -99,6 +100,7 @@ class Tracing:
         self._overrides = dict(overrides)
         self._identity: Identity | None = None
         self._pipeline: Pipeline | None = None
+        self._invocations: Invocations | None = None
 
     @property
     def enabled(self) -> bool:
@@ -138,6 +140,9 @@ class Tracing:
         with _lock:
             _unwatch()
             _leave_libraries()
+            if self._invocations is not None:
+                self._invocations.forget()
+                self._invocations = None
             if "logging" in sys.modules:
                 from tellwhy.logs import correlation
 
@@ -190,7 +195,20 @@ class Tracing:
             imports.when_imported("opentelemetry.propagate", self._propagators_imported)
         imports.when_imported("opentelemetry.trace", self._api_imported)
         imports.when_imported("logging", self._correlate)
+        if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+            imports.when_imported("awslambdaric.lambda_runtime_client", self._follow_invocations)
         libraries.instrument(self.settings)
+
+    def _follow_invocations(self, module: ModuleType) -> None:
+        """Deliver before each reply: afterwards the process is frozen."""
+        if self._invocations is None:
+            from tellwhy.delivery.serverless import Invocations
+
+            self._invocations = Invocations(self.flush, self._cut, self.settings.exit_budget / 1000)
+            self._invocations.follow(module.LambdaRuntimeClient)
+
+    def _cut(self, timeout: float) -> bool:
+        return self._pipeline is None or self._pipeline.lifecycle.cut(timeout)
 
     def _propagators_imported(self, _module: ModuleType) -> None:
         # The API has read the others itself; what it makes of `none` breaks its callers.
