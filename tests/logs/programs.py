@@ -16,7 +16,12 @@ WHEN, MODE, SETUP = sys.argv[1:4]
 
 
 def install(when: str) -> None:
-    if when == WHEN:
+    if when == WHEN and MODE == "export":
+        import tellwhy
+
+        exporting = {"logs_exporter": "otlp", "traces_exporter": "none", "python_disabled_instrumentations": "*"}
+        tellwhy.setup_tracing(service_name="shop", **exporting)
+    elif when == WHEN:
         from tellwhy.logs import correlation
 
         correlation.install(MODE, "shop")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from support.otlp import OtlpReceiver
 
 PROGRAMS = Path(__file__).with_name("programs.py")
 SETUPS = re.findall(r"^def (\w+)\(\) -> None:", PROGRAMS.read_text(), re.MULTILINE)
@@ -21,10 +24,14 @@ Streams = tuple[list[str], list[str]]
 
 
 @functools.cache
-def run(when: str, mode: str, setup: str) -> Streams:
+def run(when: str, mode: str, setup: str, endpoint: str = "") -> Streams:
     """Run a program; return the lines of its stdout and of its stderr."""
     done = subprocess.run(
-        [sys.executable, str(PROGRAMS), when, mode, setup], capture_output=True, text=True, timeout=60
+        [sys.executable, str(PROGRAMS), when, mode, setup],
+        env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "TELLWHY_DIAGNOSTICS": "quiet"},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     return TIME.sub("TIME", done.stdout).splitlines(), TIME.sub("TIME", done.stderr).splitlines()
@@ -43,6 +50,26 @@ def test_fields_change_no_line(setup: str, when: str) -> None:
     assert any("inside" in line for line in (*without[0], *without[1]))
 
     assert without == run(when, "fields", setup)
+
+
+@pytest.mark.parametrize("when", ["first", "last"])
+@pytest.mark.parametrize("setup", SETUPS)
+def test_export_changes_no_line_and_loses_none(setup: str, when: str) -> None:
+    """OTLP export of log records on: every line as without us, and each has arrived, once."""
+    without = run("never", "off", setup)
+    with OtlpReceiver() as receiver:
+        exported = run(when, "export", setup, receiver.endpoint)
+        records = receiver.log_records()
+
+    assert without == exported
+    bodies = [record.body for record in records]
+    for message in ("first outside", "warning inside", "child inside", "exception inside", "last outside"):
+        if any(message in line for stream in without for line in stream):
+            assert any(message in body for body in bodies)
+    assert len({(record.time_ns, record.scope, record.body) for record in records}) == len(records) > 0
+    for record in records:
+        inside = "inside" in record.body
+        assert (record.trace_id, record.span_id) == ((TRACE_ID, SPAN_ID) if inside else ("", ""))
 
 
 @pytest.mark.parametrize("setup", SETUPS)

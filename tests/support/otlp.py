@@ -98,6 +98,23 @@ class ReceivedSpan:
 
 
 @dataclass(frozen=True)
+class ReceivedLog:
+    """One log record as it came over the wire, in plain Python values; ids in hex, empty outside a span."""
+
+    body: Any
+    severity: str
+    severity_number: int
+    trace_id: str
+    span_id: str
+    flags: int
+    time_ns: int
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+    scope: str
+    raw: Any = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Post:
     """One HTTP request that arrived, decoded; headers with lower-case names."""
 
@@ -136,6 +153,7 @@ class OtlpReceiver:
         self.posts: list[Post] = []
         self.problems: list[str] = []
         self._spans: list[ReceivedSpan] = []
+        self._accepted: dict[str, list[Any]] = {}
         self._changed = threading.Condition()
         self._scheme = "https" if ssl_context else "http"
         self._server = _Server(port, self, ssl_context)
@@ -174,6 +192,24 @@ class OtlpReceiver:
         """Wait until ``count`` requests, answered with whatever, have arrived."""
         return self._wait(lambda: self.posts[:] if len(self.posts) >= count else None, timeout, f"{count} posts")
 
+    def log_records(self, timeout: float = 10.0, *, count: int | None = None) -> list[ReceivedLog]:
+        """Return the log records received so far (answered with a 2xx); with ``count``, wait for that many."""
+
+        def found() -> list[ReceivedLog]:
+            return [record for message in self._accepted.get("/v1/logs", ()) for record in decode_logs(message)]
+
+        if count is not None:
+            self._wait(lambda: len(found()) >= count or None, timeout, f"{count} log records")
+        with self._changed:
+            records = found()
+        assert count is None or len(records) == count, f"expected {count} log records, got {records}"
+        return records
+
+    def metrics(self) -> list[Any]:
+        """Return the metrics requests that were answered with a 2xx, in order."""
+        with self._changed:
+            return list(self._accepted.get("/v1/metrics", ()))
+
     def messages(self, path: str) -> list[Any]:
         """Return the decoded requests of one path, for instance ``/v1/logs``."""
         with self._changed:
@@ -184,6 +220,7 @@ class OtlpReceiver:
         with self._changed:
             self.posts.clear()
             self._spans.clear()
+            self._accepted.clear()
 
     def stop(self) -> None:
         """Close the port and every open connection. Idempotent."""
@@ -204,8 +241,10 @@ class OtlpReceiver:
         reply = self.answer(post)
         with self._changed:
             self.posts.append(post)
-            if 200 <= reply.status < 300 and not reply.hang_up and post.path == "/v1/traces":
-                self._spans.extend(decode_spans(post.message))
+            if 200 <= reply.status < 300 and not reply.hang_up:
+                self._accepted.setdefault(post.path, []).append(post.message)
+                if post.path == "/v1/traces":
+                    self._spans.extend(decode_spans(post.message))
             self._changed.notify_all()
         return reply
 
@@ -256,6 +295,27 @@ def decode_spans(message: ExportTraceServiceRequest) -> Iterator[ReceivedSpan]:
                     resource=resource,
                     scope=of_scope.scope.name,
                     raw=span,
+                )
+
+
+def decode_logs(message: ExportLogsServiceRequest) -> Iterator[ReceivedLog]:
+    """Yield the log records of one export request as plain values."""
+    for of_resource in message.resource_logs:
+        resource = decode_attributes(of_resource.resource.attributes)
+        for of_scope in of_resource.scope_logs:
+            for record in of_scope.log_records:
+                yield ReceivedLog(
+                    body=decode_value(record.body),
+                    severity=record.severity_text,
+                    severity_number=record.severity_number,
+                    trace_id=record.trace_id.hex(),
+                    span_id=record.span_id.hex(),
+                    flags=record.flags,
+                    time_ns=record.time_unix_nano,
+                    attributes=decode_attributes(record.attributes),
+                    resource=resource,
+                    scope=of_scope.scope.name,
+                    raw=record,
                 )
 
 

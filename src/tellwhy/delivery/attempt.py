@@ -141,7 +141,7 @@ class ForeignExporter:
         """Export once; how long it takes is the exporter's affair."""
         attempt = Attempt(spans)
         try:
-            result = self._exporter.export(spans)
+            result = self._export(spans)
         except Exception as error:
             attempt.drop(spans, EXPORT_FAILED)
             return attempt.fail(f"{type(error).__name__}: {error}", refused=True)
@@ -151,6 +151,9 @@ class ForeignExporter:
             return attempt.fail("the exporter gave up (its own log says why)", refused=True)
         attempt.deliver(spans)
         return attempt
+
+    def _export(self, spans: Sequence[Any]) -> Any:
+        return self._exporter.export(spans)
 
     def shutdown(self) -> None:
         """Shut the exporter down."""

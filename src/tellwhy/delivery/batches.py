@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Which spans go into one request, and what becomes of one that is too large for any?
+Which spans (or log records) go into one request, and what becomes of one that is too large for any?
 
 Spans are taken in order until the next would exceed the bound. The account is
 kept on the safe side: lengths are counted with the most bytes they may need.
@@ -9,8 +9,7 @@ kept on the safe side: lengths are counted with the most bytes they may need.
 from __future__ import annotations
 
 from tellwhy import diagnostics
-from tellwhy.delivery.span_fields import SpanFields, read
-from tellwhy.delivery.truncation import truncate
+from tellwhy.delivery.span_fields import read
 from tellwhy.engine.span import Span
 
 TYPE_CHECKING = False
@@ -60,7 +59,7 @@ def batches(
     spans: Sequence[Any],
     max_bytes: int | None,
     body: Callable[[Any], bytes],
-    body_of_fields: Callable[[SpanFields], bytes],
+    cut: Callable[[Any, int], bytes],
     head_of: Callable[[Any], Head],
     frame: tuple[int, int],
 ) -> Iterator[tuple[list[Group], list[Any]]]:
@@ -75,7 +74,7 @@ def batches(
 
         body: Encodes a span.
 
-        body_of_fields: Encodes a span's fields, cut ones.
+        cut: Encodes a span that is too large, cut to a number of bytes.
 
         head_of: Returns what stands around a span, of which equal ones are shared in a request.
 
@@ -96,7 +95,7 @@ def batches(
                 bodies = groups.get(head)
             encoded = body(span)
             if max_bytes is not None and len(encoded) + of_span + around > max_bytes:
-                encoded = truncate(SpanFields(span), max_bytes - of_span - around, body_of_fields)
+                encoded = cut(span, max_bytes - of_span - around)
         except Exception as error:
             diagnostics.fault("the encoding of a span", error)
             continue

@@ -17,6 +17,7 @@ from tellwhy import diagnostics
 from tellwhy.delivery import wire
 from tellwhy.delivery.batches import Heads, batches
 from tellwhy.delivery.span_fields import LinkFields, SpanFields, mapping, read, text
+from tellwhy.delivery.truncation import truncate
 from tellwhy.delivery.wire import FLAGS_LOCAL, FLAGS_REMOTE, delimited, pack_double, pack_times, varint
 from tellwhy.engine.span import Span
 
@@ -67,8 +68,8 @@ def split(spans: Sequence[Any], max_bytes: int | None = MAX_BYTES) -> Iterator[t
 
         max_bytes: The bound, in bytes; None for one request, however large.
     """
-    for groups, held in batches(spans, max_bytes, body, wire.span, _heads_around.of, _FRAME):
-        yield _request(groups), held
+    for groups, held in batches(spans, max_bytes, body, _cut, heads_around.of, _FRAME):
+        yield request(groups), held
 
 
 def body(span: Any) -> bytes:
@@ -82,7 +83,11 @@ def body(span: Any) -> bytes:
     return wire.span(SpanFields(span))
 
 
-def _request(groups: Iterable[Group]) -> bytes:
+def _cut(span: Any, max_bytes: int) -> bytes:
+    return truncate(SpanFields(span), max_bytes, wire.span)
+
+
+def request(groups: Iterable[Group]) -> bytes:
     """Return a request: resources, in them scopes, in them spans, in the order in which they came."""
     tree: dict[tuple[bytes, bytes], dict[tuple[bytes, bytes], list[bytes]]] = {}
     for (resource, resource_url, scope, scope_url), bodies in groups:
@@ -223,7 +228,8 @@ def _around(resource: Any, scope: Any) -> Head:
     return (*_resource(resource), *_scope(scope))
 
 
-_heads_around = Heads(_around)
+heads_around = Heads(_around)
+"""What stands around the items of any signal: resource and scope."""
 
 
 def _resource(resource: Any) -> tuple[bytes, bytes]:

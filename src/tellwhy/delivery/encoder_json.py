@@ -16,6 +16,7 @@ from math import isfinite, isnan
 from tellwhy.delivery.batches import Heads, batches
 from tellwhy.delivery.encoder import MAX_BYTES
 from tellwhy.delivery.span_fields import SpanFields, mapping, read, text
+from tellwhy.delivery.truncation import truncate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
     from tellwhy.delivery.batches import Group, Head
     from tellwhy.delivery.span_fields import EventFields, LinkFields
 
-_FRAME = (1, 120)  # a comma; for a request, a resource and a scope, their names and braces
+_OF_SPANS = (b"resourceSpans", b"scopeSpans", b"spans")
+FRAME = (1, 120)  # a comma; for a request, a resource and a scope, their names and braces
 _MAX_DEPTH = 24  # as in protobuf: whoever receives it may be limited
 
-_dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+dump = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def encode(spans: Sequence[Any]) -> bytes:
@@ -38,46 +40,52 @@ def encode(spans: Sequence[Any]) -> bytes:
 
 def split(spans: Sequence[Any], max_bytes: int | None = MAX_BYTES) -> Iterator[tuple[bytes, Sequence[Any]]]:
     """Yield requests of at most ``max_bytes`` each, and the spans that each holds; as ``encoder.split`` does."""
-    for groups, held in batches(spans, max_bytes, _body, _body_of, _heads_around.of, _FRAME):
-        yield _request(groups), held
+    for groups, held in batches(spans, max_bytes, _body, _cut, heads_around.of, FRAME):
+        yield request(groups), held
 
 
 def _body(span: Any) -> bytes:
     return _body_of(SpanFields(span))
 
 
+def _cut(span: Any, max_bytes: int) -> bytes:
+    return truncate(SpanFields(span), max_bytes, _body_of)
+
+
 def _body_of(fields: SpanFields) -> bytes:
-    return _dump(_span(fields)).encode()
+    return dump(_span(fields)).encode()
 
 
 def _around(resource: Any, scope: Any) -> Head:
-    of_resource = _without_defaults(attributes=_attributes(mapping(read(resource, "attributes"))))
-    of_scope = _without_defaults(
+    of_resource = without_defaults(attributes=attributes_of(mapping(read(resource, "attributes"))))
+    of_scope = without_defaults(
         name=text(read(scope, "name")),
         version=text(read(scope, "version")),
-        attributes=_attributes(mapping(read(scope, "attributes"))),
+        attributes=attributes_of(mapping(read(scope, "attributes"))),
     )
     return (
-        _dump(of_resource).encode(),
-        _dump(text(read(resource, "schema_url"))).encode(),
-        _dump(of_scope).encode(),
-        _dump(text(read(scope, "schema_url"))).encode(),
+        dump(of_resource).encode(),
+        dump(text(read(resource, "schema_url"))).encode(),
+        dump(of_scope).encode(),
+        dump(text(read(scope, "schema_url"))).encode(),
     )
 
 
-_heads_around = Heads(_around)
+heads_around = Heads(_around)
 
 
-def _request(groups: Iterable[Group]) -> bytes:
+def request(groups: Iterable[Group], names: tuple[bytes, bytes, bytes] = _OF_SPANS) -> bytes:
+    """Return a request; the names are those of its three lists, from the outermost one."""
+    outer, middle, inner = names
     tree: dict[tuple[bytes, bytes], list[bytes]] = {}
     for (resource, resource_url, scope, scope_url), bodies in groups:
-        of_scope = b'{"scope":%b,"spans":[%b]%b}' % (scope, b",".join(bodies), _url(scope_url))
+        of_scope = b'{"scope":%b,"%b":[%b]%b}' % (scope, inner, b",".join(bodies), _url(scope_url))
         tree.setdefault((resource, resource_url), []).append(of_scope)
     of_resources = [
-        b'{"resource":%b,"scopeSpans":[%b]%b}' % (resource, b",".join(scopes), _url(resource_url))
+        b'{"resource":%b,"%b":[%b]%b}' % (resource, middle, b",".join(scopes), _url(resource_url))
         for (resource, resource_url), scopes in tree.items()
     ]
-    return b'{"resourceSpans":[%b]}' % b",".join(of_resources)
+    return b'{"%b":[%b]}' % (outer, b",".join(of_resources))
 
 
 def _url(url: bytes) -> bytes:
@@ -86,7 +94,7 @@ def _url(url: bytes) -> bytes:
 
 def _span(fields: SpanFields) -> dict[str, Any]:
     parent = fields.parent_span_id
-    return _without_defaults(
+    return without_defaults(
         traceId=f"{fields.trace_id:032x}",
         spanId=f"{fields.span_id:016x}",
         traceState=fields.trace_state,
@@ -95,30 +103,30 @@ def _span(fields: SpanFields) -> dict[str, Any]:
         kind=fields.kind,
         startTimeUnixNano=str(fields.start),
         endTimeUnixNano=str(fields.end),
-        attributes=_attributes(fields.attributes),
+        attributes=attributes_of(fields.attributes),
         droppedAttributesCount=fields.dropped_attributes,
         events=[_event(event) for event in fields.events],
         droppedEventsCount=fields.dropped_events,
         links=[_link(link) for link in fields.links],
         droppedLinksCount=fields.dropped_links,
         flags=_flags(fields.parent_remote),
-    ) | {"status": _without_defaults(message=fields.status_message, code=fields.status_code)}
+    ) | {"status": without_defaults(message=fields.status_message, code=fields.status_code)}
 
 
 def _event(event: EventFields) -> dict[str, Any]:
-    return _without_defaults(
+    return without_defaults(
         timeUnixNano=str(event.timestamp),
         name=event.name,
-        attributes=_attributes(event.attributes),
+        attributes=attributes_of(event.attributes),
         droppedAttributesCount=event.dropped_attributes,
     )
 
 
 def _link(link: LinkFields) -> dict[str, Any]:
-    return _without_defaults(
+    return without_defaults(
         traceId=f"{link.trace_id:032x}",
         spanId=f"{link.span_id:016x}",
-        attributes=_attributes(link.attributes),
+        attributes=attributes_of(link.attributes),
         droppedAttributesCount=link.dropped_attributes,
         flags=_flags(link.remote),
     )
@@ -128,15 +136,15 @@ def _flags(remote: bool) -> int:
     return 0x300 if remote else 0x100
 
 
-def _without_defaults(**fields: Any) -> dict[str, Any]:
+def without_defaults(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _attributes(attributes: Mapping[str, Any], depth: int = 0) -> list[dict[str, Any]]:
-    return [{"key": text(key), "value": _value(value, depth)} for key, value in attributes.items()]
+def attributes_of(attributes: Mapping[str, Any], depth: int = 0) -> list[dict[str, Any]]:
+    return [{"key": text(key), "value": value_of(value, depth)} for key, value in attributes.items()]
 
 
-def _value(value: Any, depth: int) -> dict[str, Any]:
+def value_of(value: Any, depth: int) -> dict[str, Any]:
     try:
         return _any_value(value, depth)
     except Exception:  # a container of the program's own that cannot be walked through
@@ -161,9 +169,9 @@ def _any_value(value: Any, depth: int) -> dict[str, Any]:
     if depth >= _MAX_DEPTH:
         return {"stringValue": "<nested too deeply>"}
     if isinstance(value, Sequence):
-        return {"arrayValue": {"values": [_value(item, depth + 1) for item in value]}}
+        return {"arrayValue": {"values": [value_of(item, depth + 1) for item in value]}}
     if isinstance(value, Mapping):
-        return {"kvlistValue": {"values": _attributes(value, depth + 1)}}
+        return {"kvlistValue": {"values": attributes_of(value, depth + 1)}}
     return {"stringValue": _unicode(text(value)) or "<unprintable>"}
 
 

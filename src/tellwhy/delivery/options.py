@@ -7,7 +7,7 @@ from tellwhy import diagnostics
 from tellwhy._version import __version__
 from tellwhy.delivery.compression import DEFLATE, GZIP, NONE, WHERE_IT_PAYS, Compression
 from tellwhy.delivery.endpoint import Endpoint, is_private, parse, resolve
-from tellwhy.delivery.signal import TRACES
+from tellwhy.delivery.signal import TRACES, of_signal
 from tellwhy.errors import ConfigurationError
 
 TYPE_CHECKING = False
@@ -76,12 +76,6 @@ class Options:
                 diagnostics.warn(f"the header {name!r} cannot be sent; left out", key=f"header:{name}")
         headers["content-type"] = self.content_type
         return headers
-
-
-def of_signal(settings: Settings, signal: Signal, name: str) -> Any:
-    """Return a signal's own setting, else the general one."""
-    own = getattr(settings, f"exporter_otlp_{signal.name}_{name}")
-    return getattr(settings, f"exporter_otlp_{name}") if own is None or own == {} else own
 
 
 def _endpoint(argument: str | None, settings: Settings, signal: Signal) -> Endpoint:

@@ -83,7 +83,7 @@ class Outbox:
         )
         self._leaving: Budget | None = None
         self._is_shut_down = False
-        self._is_absent = False
+        self.is_absent = False  # the receiver has turned out not to know this signal
         self.when_absent: Callable[[], None] | None = None
         """Called once when the receiver turns out not to know this signal; nothing is delivered from then on."""
         if signal.may_be_absent:
@@ -176,7 +176,7 @@ class Outbox:
     @property
     def has_said_why(self) -> bool:
         """Whether a line has told why nothing is delivered at present."""
-        return self._is_absent or self._courier.outage.said
+        return self.is_absent or self._courier.outage.said
 
     def after_fork_in_child(self) -> None:
         """Start afresh: what the parent has queued is the parent's to deliver."""
@@ -185,18 +185,18 @@ class Outbox:
             self._queue.inherited = fork.inherited()
         self._courier.after_fork_in_child()
         self._leaving = None
-        if self._is_shut_down or self._is_absent:
+        if self._is_shut_down or self.is_absent:
             self._queue.leave()
 
     def _switch_off(self) -> None:
-        self._is_absent = True
+        self.is_absent = True
         self._queue.leave()
         if self.when_absent is not None:
             self.when_absent()
 
     def _attend(self, queue: SpanQueue) -> None:
         """Do what the length of the queue asks for."""
-        if self._is_absent:
+        if self.is_absent:
             queue.drop(ABSENT, len(queue.give_up()))
         elif self._is_shut_down:
             queue.drop(AFTER_SHUTDOWN, len(queue.give_up()))

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
+    from typing import Any, Final
+
+    from tellwhy.settings.load import Settings
 
 
 class Signal:
@@ -53,3 +55,9 @@ class Signal:
 TRACES: Final = Signal("traces", "spans", "rejectedSpans", may_be_absent=False)
 LOGS: Final = Signal("logs", "log records", "rejectedLogRecords", may_be_absent=True)
 METRICS: Final = Signal("metrics", "metric collections", "rejectedDataPoints", may_be_absent=True)
+
+
+def of_signal(settings: Settings, signal: Signal, name: str) -> Any:
+    """Return one of the exporter's settings for a signal: its own, else the general one."""
+    own = getattr(settings, f"exporter_otlp_{signal.name}_{name}")
+    return getattr(settings, f"exporter_otlp_{name}") if own is None or own == {} else own

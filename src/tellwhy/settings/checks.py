@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Opentelemetry-python reads OTEL_EXPORTER_OTLP_TIMEOUT in seconds, the
 # specification in milliseconds; nobody means to give up after a tenth of a second.
 _SECONDS_SUSPECTED = 100
+_LAST_PORT = 65535
 
 # Names of one family are alike anyway: OTEL_EXPORTER_JAEGER_ENDPOINT is no slip (0.82), OTEL_SERVCE_NAME is (0.97).
 _MISSPELT = 0.85
@@ -64,16 +65,18 @@ def _sampler_argument(settings: Settings) -> Iterator[Problem]:
 
 
 def _batch_larger_than_queue(settings: Settings) -> Iterator[Problem]:
-    queue = settings.bsp_max_queue_size
-    if settings.bsp_max_export_batch_size > queue:
-        # The default batch is no fault of the user's: only a small queue was asked for.
-        if settings.origin("bsp_max_export_batch_size") != "default":
-            yield _of(settings, "bsp_max_export_batch_size", f"larger than the queue of {queue}", f"using {queue}")
-        settings._put("bsp_max_export_batch_size", queue, settings.origin("bsp_max_export_batch_size"))
+    for kind in ("bsp", "blrp"):
+        queue, batch = getattr(settings, f"{kind}_max_queue_size"), f"{kind}_max_export_batch_size"
+        if getattr(settings, batch) > queue:
+            # The default batch is no fault of the user's: only a small queue was asked for.
+            if settings.origin(batch) != "default":
+                yield _of(settings, batch, f"larger than the queue of {queue}", f"using {queue}")
+            settings._put(batch, queue, settings.origin(batch))
 
 
 def _timeout_in_seconds(settings: Settings) -> Iterator[Problem]:
-    for name in ("exporter_otlp_timeout", "exporter_otlp_traces_timeout"):
+    for signal in ("", "traces_", "logs_", "metrics_"):
+        name = f"exporter_otlp_{signal}timeout"
         value = getattr(settings, name)
         if value is not None and value < _SECONDS_SUSPECTED:
             yield _of(
@@ -85,10 +88,12 @@ def _timeout_in_seconds(settings: Settings) -> Iterator[Problem]:
 
 
 def _exporters(settings: Settings) -> Iterator[Problem]:
-    if "none" in settings.traces_exporter and len(settings.traces_exporter) > 1:
-        others = tuple(name for name in settings.traces_exporter if name != "none")
-        yield _of(settings, "traces_exporter", "`none` stands beside others", f"using {','.join(others)}")
-        settings._put("traces_exporter", others, settings.origin("traces_exporter"))
+    for name in ("traces_exporter", "metrics_exporter", "logs_exporter"):
+        words = getattr(settings, name)
+        if "none" in words and len(words) > 1:
+            others = tuple(word for word in words if word != "none")
+            yield _of(settings, name, "`none` stands beside others", f"using {','.join(others)}")
+            settings._put(name, others, settings.origin(name))
 
 
 def _configuration_file(settings: Settings) -> Iterator[Problem]:
@@ -101,11 +106,10 @@ def _configuration_file(settings: Settings) -> Iterator[Problem]:
         )
 
 
-def _other_signals(settings: Settings) -> Iterator[Problem]:
-    for name in ("metrics_exporter", "logs_exporter"):
-        if getattr(settings, name) != ("none",):
-            signal = name.partition("_")[0]
-            yield _of(settings, name, f"{signal} are not exported by this version", "ignored; spans are exported")
+def _port(settings: Settings) -> Iterator[Problem]:
+    if settings.exporter_prometheus_port > _LAST_PORT:
+        yield _of(settings, "exporter_prometheus_port", f"expected a port up to {_LAST_PORT}", "using 9464")
+        settings._put("exporter_prometheus_port", 9464, settings.origin("exporter_prometheus_port"))
 
 
 _RULES: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
@@ -114,7 +118,7 @@ _RULES: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _timeout_in_seconds,
     _exporters,
     _configuration_file,
-    _other_signals,
+    _port,
 )
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-ROWS: dict[str, Setting[Any]] = {name: row for name, row in vars(Table).items() if isinstance(row, Setting)}
+ROWS: dict[str, Setting[Any]] = {
+    name: row for part in Table.__mro__ for name, row in vars(part).items() if isinstance(row, Setting)
+}
 
 DEFAULT, PYPROJECT, ENVIRONMENT, ARGUMENT = "default", "pyproject.toml", "environment", "argument"
 

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from tellwhy.settings import grammar as g
 from tellwhy.settings.setting import Setting
+from tellwhy.settings.signals import COMPRESSION, EXPORTERS, PROTOCOL, Signals, mask_pairs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SAMPLERS = ("always_on", "always_off", "traceidratio")
-_PROTOCOL = g.Choice("http/protobuf", "http/json", "grpc")
-_COMPRESSION = g.Choice("none", "gzip")
 _PROPAGATOR_PACKAGES = {
     "b3": "opentelemetry-propagator-b3",
     "b3multi": "opentelemetry-propagator-b3",
@@ -27,15 +26,10 @@ _PROPAGATOR_PACKAGES = {
     "ottrace": "opentelemetry-propagator-ot-trace",
     "xray": "opentelemetry-propagator-aws-xray",
 }
-_EXPORTERS = ("otlp", "console", "none")
 _ON_OFF = g.Choice("on", "off")
 
 
-def _mask_pairs(value: Mapping[str, str]) -> str:
-    return ",".join(f"{key}=****" for key in value)
-
-
-class Table:
+class Table(Signals):
     """The rows. An instance of the subclass ``Settings`` holds one value for each."""
 
     __slots__ = ()
@@ -93,21 +87,9 @@ class Table:
     # ---------------------------------------------------------------- exporters
     traces_exporter: Setting[tuple[str, ...]] = Setting(
         "OTEL_TRACES_EXPORTER",
-        g.Words(*_EXPORTERS, group="opentelemetry_traces_exporter"),
+        g.Words(*EXPORTERS, group="opentelemetry_traces_exporter"),
         ("otlp",),
         "Where spans go: a comma-separated list of `otlp`, `console`, `none` or an installed exporter's name.",
-    )
-    metrics_exporter: Setting[tuple[str, ...]] = Setting(
-        "OTEL_METRICS_EXPORTER",
-        g.Words(*_EXPORTERS, "prometheus", group="opentelemetry_metrics_exporter"),
-        ("none",),
-        "Where metrics go. Off until asked for: a backend for traces alone would refuse them.",
-    )
-    logs_exporter: Setting[tuple[str, ...]] = Setting(
-        "OTEL_LOGS_EXPORTER",
-        g.Words(*_EXPORTERS, group="opentelemetry_logs_exporter"),
-        ("none",),
-        "Where log records go. Off until asked for: a backend for traces alone would refuse them.",
     )
     exporter_otlp_endpoint = Setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -119,10 +101,10 @@ class Table:
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", g.text, None, "URL for spans, used as it is."
     )
     exporter_otlp_protocol = Setting(
-        "OTEL_EXPORTER_OTLP_PROTOCOL", _PROTOCOL, "http/protobuf", "How OTLP is spoken to the receiver."
+        "OTEL_EXPORTER_OTLP_PROTOCOL", PROTOCOL, "http/protobuf", "How OTLP is spoken to the receiver."
     )
     exporter_otlp_traces_protocol: Setting[str | None] = Setting(
-        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", _PROTOCOL, None, "The protocol for spans alone."
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", PROTOCOL, None, "The protocol for spans alone."
     )
     exporter_otlp_headers: Setting[Mapping[str, str]] = Setting(
         "OTEL_EXPORTER_OTLP_HEADERS",
@@ -130,7 +112,7 @@ class Table:
         {},
         "Headers sent with every export: `authorization=Bearer …,x-tenant=acme`.",
         secret=True,
-        mask=_mask_pairs,
+        mask=mask_pairs,
     )
     exporter_otlp_traces_headers: Setting[Mapping[str, str]] = Setting(
         "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
@@ -138,7 +120,7 @@ class Table:
         {},
         "Headers for spans alone; they win over the general ones.",
         secret=True,
-        mask=_mask_pairs,
+        mask=mask_pairs,
     )
     exporter_otlp_timeout = Setting(
         "OTEL_EXPORTER_OTLP_TIMEOUT", g.some_milliseconds, 10000, "Longest wait for one export, in milliseconds."
@@ -151,12 +133,12 @@ class Table:
     )
     exporter_otlp_compression: Setting[str | None] = Setting(
         "OTEL_EXPORTER_OTLP_COMPRESSION",
-        _COMPRESSION,
+        COMPRESSION,
         None,
         "`gzip` or `none`; if unset, gzip over HTTP to a receiver outside of the own network, else none.",
     )
     exporter_otlp_traces_compression: Setting[str | None] = Setting(
-        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", _COMPRESSION, None, "The compression of spans alone."
+        "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", COMPRESSION, None, "The compression of spans alone."
     )
     exporter_otlp_certificate: Setting[str | None] = Setting(
         "OTEL_EXPORTER_OTLP_CERTIFICATE",

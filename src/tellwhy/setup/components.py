@@ -10,6 +10,7 @@ others in place and a line that says why.
 from __future__ import annotations
 
 from tellwhy import diagnostics
+from tellwhy.delivery.signal import TRACES
 from tellwhy.plugins import entry_points, load
 from tellwhy.settings import ROWS, Settings
 
@@ -49,7 +50,7 @@ def id_generator(settings: Settings) -> IdGenerator | None:
     if name == "random":
         return None
     generator: IdGenerator | None = made(
-        f"OTEL_PYTHON_ID_GENERATOR={name}", lambda: _factory("opentelemetry_id_generator", name)()
+        f"OTEL_PYTHON_ID_GENERATOR={name}", lambda: factory("opentelemetry_id_generator", name)()
     )
     return generator
 
@@ -59,8 +60,8 @@ def custom_sampler(settings: Settings) -> Any:
     name = settings.traces_sampler
     if name in Settings.traces_sampler.kind.choices():
         return None
-    factory = _factory("opentelemetry_traces_sampler", name)
-    return made(f"OTEL_TRACES_SAMPLER={name}", lambda: factory(settings.traces_sampler_arg))
+    make = factory("opentelemetry_traces_sampler", name)
+    return made(f"OTEL_TRACES_SAMPLER={name}", lambda: make(settings.traces_sampler_arg))
 
 
 def exporters(settings: Settings) -> list[tuple[str, SpanExporter]]:
@@ -81,63 +82,14 @@ def _exporter(name: str, settings: Settings) -> Any:
 
         return ConsoleSpanExporter()
     if name == "otlp":
-        return otlp_exporter(settings)
-    return _factory("opentelemetry_traces_exporter", name)()
+        from tellwhy.setup import otlp
+
+        return otlp.exporter(TRACES, settings)
+    return factory("opentelemetry_traces_exporter", name)()
 
 
-def otlp_protocol(settings: Settings) -> str:
-    """Return the protocol for spans: their own, else the general one."""
-    return settings.exporter_otlp_traces_protocol or settings.exporter_otlp_protocol
-
-
-def otlp_endpoint(settings: Settings) -> str:
-    """
-    Return where spans are sent.
-
-    The endpoint for spans is used as it is; the general one gets ``/v1/traces``
-    appended over HTTP and is used as it is over gRPC, where its default port is
-    4317. https://opentelemetry.io/docs/specs/otel/protocol/exporter/
-    """
-    if settings.exporter_otlp_traces_endpoint:
-        return settings.exporter_otlp_traces_endpoint
-    general = settings.exporter_otlp_endpoint
-    if otlp_protocol(settings) == "grpc":
-        return general if settings.origin("exporter_otlp_endpoint") != "default" else "http://localhost:4317"
-    return f"{general.rstrip('/')}/v1/traces"
-
-
-def otlp_options(settings: Settings) -> dict[str, Any]:
-    """Return what the official OTLP exporters take, a signal's own setting before the general one."""
-
-    def own(name: str) -> Any:
-        value = getattr(settings, f"exporter_otlp_traces_{name}")
-        return getattr(settings, f"exporter_otlp_{name}") if value is None else value
-
-    return {
-        "endpoint": otlp_endpoint(settings),
-        "headers": {**settings.exporter_otlp_headers, **settings.exporter_otlp_traces_headers},
-        "timeout": own("timeout") / 1000,  # the official classes count seconds
-        "compression": own("compression") or "none",
-        "certificate": own("certificate"),
-        "client_key": own("client_key"),
-        "client_certificate": own("client_certificate"),
-        "insecure": own("insecure"),
-    }
-
-
-def otlp_exporter(settings: Settings) -> SpanExporter:
-    """Return the OTLP exporter of the protocol in force."""
-    from tellwhy.setup import otlp
-
-    protocol = otlp_protocol(settings)
-    if protocol == "grpc":
-        return otlp.official_grpc(otlp_options(settings))
-    if settings.engine == "sdk":
-        return otlp.official_http(otlp_options(settings), protocol)
-    return otlp.lean_http(settings)
-
-
-def _factory(group: str, name: str) -> Any:
+def factory(group: str, name: str) -> Any:
+    """Return what an installed package offers under a name."""
     return load(entry_points(group)[name])
 
 

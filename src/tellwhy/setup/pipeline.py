@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 
     from tellwhy.resource import Identity
     from tellwhy.settings import Settings
+    from tellwhy.setup.logs import LogExport
+
+
+_OF_EXPORT = (
+    "exporter_",
+    "bsp_",
+    "blrp_",
+    "logrecord_",
+    "metric",
+    "span_metrics",
+    "traces_exporter",
+    "logs_exporter",
+    "spans_per_trace",
+    "open_spans",
+)
 
 
 class Pipeline:
@@ -35,16 +50,34 @@ class Pipeline:
         self._make_processors()
         self.adopted = False
         self.provider = self._provider(identity)
+        self.logs = self._log_export()
         self.lifecycle = Lifecycle(settings.exit_budget, open_spans=getattr(self.provider, "open_spans", None))
         self._take_part()
         self.lifecycle.install()
+        if self.logs is not None:
+            self.logs.start()
 
     def _take_part(self) -> None:
-        """Put the processors under the one deadline of the exit."""
+        """Put everyone who delivers under the one deadline of the exit."""
         self._leave = [
-            self.lifecycle.add(processor) if hasattr(processor, "leave") else self.lifecycle.add_provider(processor)
-            for processor in self.processors
+            self.lifecycle.add(one) if hasattr(one, "leave") else self.lifecycle.add_provider(one)
+            for one in self._delivering()
         ]
+
+    def _delivering(self) -> list[Any]:
+        return [*self.processors, *(self.logs.outboxes if self.logs is not None else ())]
+
+    def _log_export(self) -> LogExport | None:
+        if self.settings.logs_exporter == ("none",):
+            return None
+        from tellwhy.setup.logs import LogExport
+
+        return LogExport(self.settings, self.resource)
+
+    def resource(self) -> Any:
+        """Return who this process is, as the spans say it: ours, or the SDK's object."""
+        core = getattr(self.provider, "_core", None)
+        return core.resource if core is not None else getattr(self.provider, "resource", None)
 
     def _make_processors(self) -> None:
         """Make those who deliver, and what the provider gets of them."""
@@ -86,11 +119,16 @@ class Pipeline:
                 resource_attributes=resource.describe(settings, identity), sampler=engines.sampler(settings)
             )
         if exporting:
-            before = self.processors
+            before = self._delivering()
             self._make_processors()
+            if self.logs is not None:
+                self.logs.stop()
+            self.logs = self._log_export()
             for leave in self._leave:
                 leave()
             self._take_part()
+            if self.logs is not None:
+                self.logs.start()
             if self.adopted:
                 foreign.add(self.provider, self._front)
             else:
@@ -112,7 +150,9 @@ class Pipeline:
         from opentelemetry import trace
 
         self.lifecycle.uninstall()
-        _shut_down(self.processors, timeout)
+        if self.logs is not None:
+            self.logs.stop()
+        _shut_down(self._delivering(), timeout)
         if not self.adopted:
             self.provider.replace_processors([])
             foreign.take_away(trace, self.provider)
@@ -134,5 +174,4 @@ def _shut_down(processors: Iterable[Any], timeout: float) -> None:
 
 def _exporting(settings: Settings) -> tuple[Any, ...]:
     """Return what the exporters, their queues and the intake are made from."""
-    prefixes = ("exporter_", "bsp_", "traces_exporter", "spans_per_trace", "open_spans")
-    return tuple(getattr(settings, name) for name in ROWS if name.startswith(prefixes))
+    return tuple(getattr(settings, name) for name in ROWS if name.startswith(_OF_EXPORT))

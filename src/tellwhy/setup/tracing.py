@@ -144,9 +144,10 @@ class Tracing:
                 self._invocations.forget()
                 self._invocations = None
             if "logging" in sys.modules:
-                from tellwhy.logs import correlation
+                from tellwhy.logs import capture, correlation
 
                 correlation.uninstall()
+                capture.uninstall()
             if self._pipeline is not None:
                 self._pipeline.shutdown(timeout)
             active.deactivate()
@@ -239,10 +240,21 @@ class Tracing:
                 active.activate(provider)
 
     def _correlate(self, _module: ModuleType | None = None) -> None:
-        """Put the trace's ids on log records."""
+        """Put the trace's ids on log records, and see to it that they are exported if they shall be."""
         from tellwhy.logs import correlation
 
         correlation.install(self.settings.log_correlation, self.identity.name)  # type: ignore[arg-type]
+        if self.settings.logs_exporter != ("none",):
+            from tellwhy.logs import capture
+
+            capture.install(self._first_record)
+
+    def _first_record(self) -> None:
+        """Build what exports log records; a record that an import of OpenTelemetry logs is held until that is over."""
+        from tellwhy.setup import foreign
+
+        if not foreign.is_being_imported(sys.modules):
+            self._build()
 
     def _change(self, settings: Settings, problems: tuple[Problem, ...], overrides: Mapping[str, Any]) -> None:
         self._overrides = dict(overrides)
@@ -276,12 +288,12 @@ class Tracing:
 
 
 def _destination(settings: Settings) -> str:
-    from tellwhy.setup import components
+    from tellwhy.setup import otlp
 
     targets = []
     for name in settings.traces_exporter:
         if name == "otlp":
-            targets.append(f"{components.otlp_endpoint(settings)} ({components.otlp_protocol(settings)})")
+            targets.append(f"{otlp.endpoint(settings)} ({otlp.protocol(settings)})")
         else:
             targets.append("nowhere (OTEL_TRACES_EXPORTER=none)" if name == "none" else name)
     return " and ".join(targets)
