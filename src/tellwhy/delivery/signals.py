@@ -94,6 +94,8 @@ class Sigterm:
             return
         import threading
 
+        import tellwhy.delivery.readable  # noqa: F401  # here, not on our thread: a fork would cut the import in two
+
         os.set_blocking((pipe := os.pipe())[1], False)
         self._pipe = pipe
         try:
@@ -226,7 +228,7 @@ class Sigterm:
 
 
 def _readable(descriptor: int, timeout: float | None) -> bool:
-    from tellwhy.delivery.readable import is_readable  # not at start-up, where there is nothing to read yet
+    from tellwhy.delivery.readable import is_readable  # not at start-up; imported when we are armed
 
     return is_readable(descriptor, timeout)
 

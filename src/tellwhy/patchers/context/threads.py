@@ -27,8 +27,8 @@ def patch(module: ModuleType, handing: Handing) -> None:
 
     def make(original: Any) -> Any:
         def start(self: Any) -> Any:
-            handed = handing.take()
-            if handed is None or self.name.startswith(_OUR_OWN):
+            handed = None if self.name.startswith(_OUR_OWN) else handing.take()
+            if handed is None:
                 return original(self)
             begin = _shadow(self, handed)
             try:
