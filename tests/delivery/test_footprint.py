@@ -15,11 +15,9 @@ import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 
-from faults.receiver import Exchange, FaultyReceiver, hang, status
+from faults.receiver import Exchange, FaultyReceiver, hang
 from support.otlp import OtlpReceiver
 from support.program import Place
 from tellwhy.delivery import BatchSpanProcessor, OTLPSpanExporter
@@ -157,41 +155,6 @@ def test_the_official_grpc_exporter_works_behind_our_queue(grpc_collector: tuple
 
     assert collector.spans == 30
     assert processor.stats()["delivered"] == 30
-
-
-def test_metrics_under_the_sdks_names(receiver: FaultyReceiver) -> None:
-    """Queue, processed and exported spans with their error types, durations: what the SDK's own processor would show."""
-    reader = InMemoryMetricReader()
-    meters = MeterProvider([reader])
-    exporter = OTLPSpanExporter(receiver.endpoint + "/v1/traces")
-    processor = BatchSpanProcessor(exporter, 100, max_export_batch_size=10, meter_provider=meters)
-    for span in spans(10):
-        processor.on_end(span)
-    assert processor.force_flush()
-    receiver.behave = status(400)
-    for span in spans(3):
-        processor.on_end(span)
-    assert not processor.force_flush()
-    processor.shutdown()
-    found: dict[tuple[str, str], float] = {}
-    data: Any = reader.get_metrics_data()
-    for metric in data.resource_metrics[0].scope_metrics[0].metrics:
-        for point in metric.data.data_points:
-            assert point.attributes["otel.component.type"] == "batching_span_processor"
-            value = getattr(point, "value", None)
-            found[metric.name, point.attributes.get("error.type", "")] = point.count if value is None else value
-    meters.shutdown()
-
-    assert found == {
-        ("otel.sdk.processor.span.queue.size", ""): 0,
-        ("otel.sdk.processor.span.queue.capacity", ""): 100,
-        ("otel.sdk.processor.span.processed", ""): 10,
-        ("otel.sdk.processor.span.processed", "http_400"): 3,
-        ("otel.sdk.exporter.span.exported", ""): 10,
-        ("otel.sdk.exporter.span.exported", "http_400"): 3,
-        ("otel.sdk.exporter.operation.duration", ""): 1,
-        ("otel.sdk.exporter.operation.duration", "failed"): 1,
-    }
 
 
 def test_a_budget_is_one_account() -> None:

@@ -477,9 +477,9 @@ def test_the_equation_holds_whatever_happens(bound: int, batch: int, steps: list
 
 def test_snapshots_add_up() -> None:
     """Several processors make one account; errors and latencies do not add, the last known one stands."""
-    one = {"produced": 5, "delivered": 3, "queued": 0, "spooled": 0, "dropped": {"exit": 2}, "recovered": 1,
+    one = {"produced": 5, "delivered": 3, "queued": 0, "in_flight": 0, "spooled": 0, "dropped": {"exit": 2}, "recovered": 1,
            "export_failures": 1, "last_error": "refused", "last_latency_ms": 2.0}  # fmt: skip
-    other = {"produced": 1, "delivered": 0, "queued": 0, "spooled": 0, "dropped": {"exit": 1}, "recovered": 0,
+    other = {"produced": 1, "delivered": 0, "queued": 0, "in_flight": 0, "spooled": 0, "dropped": {"exit": 1}, "recovered": 0,
              "export_failures": 0, "last_error": None, "last_latency_ms": None}  # fmt: skip
     whole = total([one, other])
 

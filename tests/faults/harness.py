@@ -201,7 +201,7 @@ def says_what_it_should(fault: Fault, outcome: Outcome) -> None:
     """Assert that stderr has exactly the lines of this fault, with the right numbers in them."""
     expected = [*(fault.may_say or fault.lines)]
     if outcome.dropped and not fault.loses:
-        expected.append(_LOST + r"\d+ queue_full$")
+        expected.append(_LOST + r"\d+ queue_full(;|$)")
     assert len(outcome.lines) == len(expected) or (fault.may_say and len(outcome.lines) < len(expected)), outcome.stderr
     assert not lines_of_others(outcome.stderr), outcome.stderr
     for line, pattern in zip(outcome.lines, expected, strict=False):

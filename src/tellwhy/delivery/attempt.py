@@ -46,10 +46,22 @@ class Attempt:
 
     ``answered`` tells whether the receiver is alive (it answered, if only to say
     "later"), ``refused`` that it said no for good, ``absent`` that it does not
-    know this signal at all.
+    know this signal at all. ``kind`` is the error in the one word of the conventions'
+    ``error.type``: a status, or the name of an exception.
     """
 
-    __slots__ = ("absent", "answered", "delivered", "dropped", "error", "left", "refused", "retry_after", "spooled")
+    __slots__ = (
+        "absent",
+        "answered",
+        "delivered",
+        "dropped",
+        "error",
+        "kind",
+        "left",
+        "refused",
+        "retry_after",
+        "spooled",
+    )
 
     def __init__(self, spans: Iterable[Any]) -> None:
         self.left = list(spans)
@@ -57,6 +69,7 @@ class Attempt:
         self.spooled = 0
         self.dropped: dict[str, int] = {}
         self.error: str | None = None
+        self.kind: str | None = None
         self.answered = False
         self.refused = False
         self.absent = False
@@ -80,10 +93,17 @@ class Attempt:
             self.dropped[reason] = self.dropped.get(reason, 0) + number
 
     def fail(
-        self, error: str, *, refused: bool = False, answered: bool = False, retry_after: float | None = None
+        self,
+        error: str,
+        kind: str,
+        *,
+        refused: bool = False,
+        answered: bool = False,
+        retry_after: float | None = None,
     ) -> Attempt:
-        """Note, in human words, why it did not work."""
+        """Note, in human words and in one of a machine's, why it did not work."""
         self.error = error
+        self.kind = kind
         self.refused = refused
         self.answered = answered
         self.retry_after = retry_after
@@ -144,11 +164,11 @@ class ForeignExporter:
             result = self._export(spans)
         except Exception as error:
             attempt.drop(spans, EXPORT_FAILED)
-            return attempt.fail(f"{type(error).__name__}: {error}", refused=True)
+            return attempt.fail(f"{type(error).__name__}: {error}", type(error).__name__, refused=True)
         # A SpanExportResult without importing it; None, as many a hand-written exporter returns, is no failure.
         if getattr(result, "name", None) == "FAILURE":
             attempt.drop(spans, EXPORT_FAILED)
-            return attempt.fail("the exporter gave up (its own log says why)", refused=True)
+            return attempt.fail("the exporter gave up (its own log says why)", EXPORT_FAILED, refused=True)
         attempt.deliver(spans)
         return attempt
 

@@ -92,7 +92,7 @@ class Courier:
         self._store = store
         where = "keeping them on disk" if store else f"keeping up to {queue.bound} of them"
         self.outage = Outage(exporter.destination, kept=f"{where} and trying again", noun=signal.noun)
-        self.observe: Callable[[float, str | None], None] | None = None
+        self.observe: Callable[[float, Attempt], None] | None = None
         self.when_absent: Callable[[], None] | None = None
         """Called, on the worker's thread, when the receiver turns out not to know this signal."""
         self.snapshots: Sender | None = None
@@ -248,7 +248,7 @@ class Courier:
         seconds = monotonic() - started
         queue.settle(batch, attempt)
         if self.observe is not None:
-            self.observe(seconds, attempt.error)
+            self.observe(seconds, attempt)
         if attempt.error is None:
             queue.last_latency = round(seconds * 1000, 3)
             outage.succeeded()

@@ -130,6 +130,16 @@ class OTLPExporter:
         """What the payloads are."""
         return self._options.content_type
 
+    @property
+    def component(self) -> dict[str, Any]:
+        """What this is, in the attributes of the conventions for an SDK's own metrics."""
+        endpoint, form = self._options.endpoint, "_json" if self._options.protocol == "http/json" else ""
+        return {
+            "otel.component.type": f"otlp_http{form}_{self.signal.component}_exporter",
+            "server.address": endpoint.host,
+            "server.port": endpoint.port,
+        }
+
     def payloads(
         self, spans: Sequence[Any], pause: Callable[[], None] = no_pause
     ) -> Iterator[tuple[bytes, Sequence[Any]]]:
@@ -157,7 +167,7 @@ class OTLPExporter:
         except Exception as error:  # ours, not the network's: the batch must not circle for ever
             diagnostics.fault(f"the delivery of {self.signal.noun}", error)
             attempt.drop(attempt.left, ENCODING)
-            attempt.fail(f"{type(error).__name__}: {error}", refused=True)
+            attempt.fail(f"{type(error).__name__}: {error}", type(error).__name__, refused=True)
         return attempt
 
     def attempt_payload(self, payload: bytes, spans: int, content_type: str, deadline: float) -> Attempt:
@@ -168,7 +178,7 @@ class OTLPExporter:
         headers = {**self._options.headers, "content-type": content_type}
         if self._connect(attempt, deadline) and self._post(payload, part, attempt, deadline, headers):
             attempt.drop(part, DROPPED_TOO_LARGE)
-            attempt.fail("413: too large", refused=True, answered=True)
+            attempt.fail("413: too large", "413", refused=True, answered=True)
         return attempt
 
     def after_fork_in_child(self) -> None:
@@ -214,7 +224,7 @@ class OTLPExporter:
         try:
             self._transport.connect(min(deadline, monotonic() + options.timeout))
         except FAULTS as error:
-            attempt.fail(explain(error, options.endpoint, options.timeout))
+            attempt.fail(explain(error, options.endpoint, options.timeout), type(error).__name__)
             return False
         return True
 
@@ -228,9 +238,8 @@ class OTLPExporter:
                     if cut:
                         break
                     attempt.drop(part, DROPPED_TOO_LARGE)
-                    attempt.fail(
-                        f"413: one {self.signal.one} is larger than the receiver takes", refused=True, answered=True
-                    )
+                    words = f"413: one {self.signal.one} is larger than the receiver takes"
+                    attempt.fail(words, "413", refused=True, answered=True)
                 elif attempt.error is not None and not attempt.refused:
                     return  # later: the rest stays as it is
             else:
@@ -264,7 +273,7 @@ class OTLPExporter:
                 del headers["content-encoding"]
                 answer = self._transport.post(payload, headers, deadline)
         except FAULTS as error:
-            attempt.fail(explain(error, options.endpoint, options.timeout))
+            attempt.fail(explain(error, options.endpoint, options.timeout), type(error).__name__)
             return False
         if answer.status == TOO_LARGE:
             return True
@@ -299,10 +308,10 @@ class OTLPExporter:
         )
         if answer.status in RETRYABLE:
             wait = retry_after(answer.headers.get("retry-after"), time())
-            attempt.fail(words, answered=True, retry_after=wait)
+            attempt.fail(words, str(answer.status), answered=True, retry_after=wait)
         else:
             attempt.drop(part, f"http_{answer.status}")
-            attempt.fail(words, refused=True, answered=True)
+            attempt.fail(words, str(answer.status), refused=True, answered=True)
             attempt.absent = answer.status == NOT_FOUND and self.signal.may_be_absent
 
 

@@ -71,6 +71,7 @@ class Outbox:
     ) -> None:
         self.signal = signal
         self._exit_budget = exit_budget
+        self._exporter = exporter
         self._queue = SpanQueue(queue_size)
         self._courier = Courier(
             self._queue,
@@ -91,6 +92,15 @@ class Outbox:
         fork.register(self)
         if not fork.is_told():
             self._queue.watch()
+
+    def publish(self, meter_provider: Any) -> None:
+        """Show the counts of spans or log records to a meter provider, under the names of the SDK's own."""
+        from tellwhy.delivery.self_metrics import SelfMetrics
+
+        component = getattr(self._exporter, "component", {})
+        self._courier.observe = SelfMetrics(
+            meter_provider, self.signal, self.stats, self._queue.bound, component
+        ).attempted
 
     def put(self, item: Any) -> None:
         """Let something wait for its delivery. Never blocks, never raises; at the bound the oldest makes room."""

@@ -43,7 +43,8 @@ class BatchSpanProcessor(Outbox):
 
         export_timeout_millis: Longest time for one attempt at a batch, 30000 by default.
 
-        meter_provider: If given, the counts are published under the SDK's own metric names.
+        meter_provider: If given, the counts are published under the SDK's own metric names; the
+            global one if ``OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED`` is true.
 
         exit_budget_millis: The most that ``shutdown()`` waits, 2000 by default (``TELLWHY_EXIT_BUDGET``).
 
@@ -77,10 +78,10 @@ class BatchSpanProcessor(Outbox):
             exit_budget=given.exit_budget / 1000,
             store=_store(given.spool_dir),
         )
+        if meter_provider is None and os.environ.get("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"):
+            meter_provider = _meters_of_the_environment()
         if meter_provider is not None:
-            from tellwhy.delivery.self_metrics import SelfMetrics
-
-            self._courier.observe = SelfMetrics(meter_provider, self.stats, given.queue_size).attempted
+            self.publish(meter_provider)
 
     # ------------------------------------------------ the SpanProcessor protocol
 
@@ -161,6 +162,17 @@ class _Defaults:
         self.export_timeout = export_timeout
         self.exit_budget = exit_budget
         self.spool_dir = spool_dir
+
+
+def _meters_of_the_environment() -> Any:
+    """Return the global meter provider if the environment asks for the SDK's metrics of itself."""
+    from tellwhy.delivery.self_metrics import asked_for
+
+    if not asked_for():
+        return None
+    from opentelemetry.metrics import get_meter_provider
+
+    return get_meter_provider()
 
 
 def _store(folder: str | None) -> Any:

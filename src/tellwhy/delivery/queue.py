@@ -192,6 +192,7 @@ class SpanQueue(Spans):
                 dropped[QUEUE_FULL] = dropped.get(QUEUE_FULL, 0) + overflow
             snapshot["delivered"] = self.delivered
             snapshot["queued"] = len(self) + len(self.in_flight)
+            snapshot["in_flight"] = len(self.in_flight)
             snapshot["spooled"] = self.spooled
             snapshot["dropped"] = dropped
             snapshot["recovered"] = self.recovered

@@ -24,16 +24,19 @@ class Signal:
 
         noun: What waits in its queue, in the plural, as people call it.
 
+        component: What is exported, as the conventions' names of exporters have it: ``otlp_http_log_exporter``.
+
         rejected: The field of OTLP/JSON in which a receiver counts what it did not take.
 
         may_be_absent: Whether a backend is still a sound one if it does not know this signal.
     """
 
-    __slots__ = ("may_be_absent", "name", "noun", "rejected")
+    __slots__ = ("component", "may_be_absent", "name", "noun", "rejected")
 
-    def __init__(self, name: str, noun: str, rejected: str, *, may_be_absent: bool) -> None:
+    def __init__(self, name: str, noun: str, component: str, rejected: str, *, may_be_absent: bool) -> None:
         self.name = name
         self.noun = noun
+        self.component = component
         self.rejected = rejected
         self.may_be_absent = may_be_absent
 
@@ -52,9 +55,9 @@ class Signal:
         return f"OTEL_EXPORTER_OTLP_{self.name}_{name}".upper()
 
 
-TRACES: Final = Signal("traces", "spans", "rejectedSpans", may_be_absent=False)
-LOGS: Final = Signal("logs", "log records", "rejectedLogRecords", may_be_absent=True)
-METRICS: Final = Signal("metrics", "metric collections", "rejectedDataPoints", may_be_absent=True)
+TRACES: Final = Signal("traces", "spans", "span", "rejectedSpans", may_be_absent=False)
+LOGS: Final = Signal("logs", "log records", "log", "rejectedLogRecords", may_be_absent=True)
+METRICS: Final = Signal("metrics", "metric collections", "metric", "rejectedDataPoints", may_be_absent=True)
 
 
 def of_signal(settings: Settings, signal: Signal, name: str) -> Any:

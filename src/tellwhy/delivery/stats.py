@@ -2,11 +2,12 @@
 """
 What became of the spans? One vocabulary for ``tellwhy.stats()``, the exit line and the tests.
 
-Law 2: at any time ``produced = delivered + queued + spooled + folded + dropped``. A
-reason under ``dropped`` is one of the names below or ``http_<status>``; ``folded`` are
-those that another span of the same name stands for (``tellwhy.folded.count``).
-``snapshots`` were sent of spans that were still open (``TELLWHY_OPEN_SPANS``): they
-are no spans of their own, and not in the equation.
+Law 2: at any time ``produced = delivered + queued + spooled + folded + dropped``. Of
+those queued, ``in_flight`` are with the exporter. A reason under ``dropped`` is one of
+the names below or ``http_<status>``; ``folded`` are those that another span of the same
+name stands for (``tellwhy.folded.count``). ``snapshots`` were sent of spans that were
+still open (``TELLWHY_OPEN_SPANS``): they are no spans of their own, and not in the
+equation.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ def empty() -> Snapshot:
         "produced": 0,
         "delivered": 0,
         "queued": 0,
+        "in_flight": 0,
         "spooled": 0,
         "folded": 0,
         "dropped": {},

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer as ApiTracer
     from opentelemetry.util import types
 
+_METERED = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
+
 
 class TracerProvider(ApiTracerProvider):
     """
@@ -70,6 +72,7 @@ class TracerProvider(ApiTracerProvider):
     _atexit_handler: Any = None
     _tracer_configurator: Any = None
     _metrics: Any = None  # what the SDK counts spans with, if it is asked to
+    _span_counter: Any = None
 
     def __init__(
         self,
@@ -92,12 +95,8 @@ class TracerProvider(ApiTracerProvider):
             connect_foreign(self._core, active_span_processor)
         self._generated_instance_id = _generated_instance_id()
         self._disabled = _is_true("OTEL_SDK_DISABLED")
-        if _is_true("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"):
-            self._metrics = metered.metrics(meter_provider)
-            if self._metrics is not None:
-                self.add_span_processor(metered.SpanCounter())
-                if self._core.local_unsampled is DROP:
-                    self._core.local_unsampled = metered.drop_seen
+        if _is_true(_METERED):
+            self.count_spans(meter_provider)
         self._tracer_configurator = _tracer_configurator
         if shutdown_on_exit:
             self._atexit_handler = atexit.register(self.shutdown)
@@ -130,6 +129,8 @@ class TracerProvider(ApiTracerProvider):
         provider = cls.__new__(cls)
         resource = LeanResource(resource_attributes, schema_url)
         provider._build(sampler or DEFAULT_ON, resource, limits or SpanLimits(environ={}), id_generator)
+        if _is_true(_METERED):
+            provider.count_spans()
         return provider
 
     def _build(self, sampler: Any, resource: Any, limits: Any, id_generator: Any) -> None:
@@ -174,7 +175,18 @@ class TracerProvider(ApiTracerProvider):
 
     def replace_processors(self, processors: Iterable[Any]) -> None:
         """Send what ends from now on through these processors alone; the old ones are not shut down."""
-        self._core.processors._span_processors = tuple(processors)
+        counters = (self._span_counter,) if self._span_counter else ()
+        self._core.processors._span_processors = (*counters, *processors)
+
+    def count_spans(self, meter_provider: Any = None) -> None:
+        """Count what starts and what is open, as the SDK counts it; for the global meter provider by default."""
+        self._metrics = metered.metrics(meter_provider)
+        if self._metrics is None or self._span_counter is not None:
+            return
+        self._span_counter = metered.SpanCounter()
+        self.add_span_processor(self._span_counter)
+        if self._core.local_unsampled is DROP:
+            self._core.local_unsampled = metered.drop_seen
 
     def get_tracer(
         self,
