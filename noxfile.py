@@ -148,7 +148,9 @@ def bench(session: nox.Session) -> None:
     """Ours beside the peers, as ratios in one run. Each peer has a virtual environment of its own."""
     session.install(".[demo]")
     session.run("python", "bench/run.py", *session.posargs)
-    session.run("python", "bench/growth.py", *(["--write"] if "--write" in session.posargs else []))
+    write = ["--write"] if "--write" in session.posargs else []
+    session.run("python", "bench/growth.py", *write)
+    session.run("python", "bench/micro_traced.py", *write)
 
 
 @nox.session(python=MAIN)

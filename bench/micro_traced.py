@@ -2,8 +2,9 @@
 """
 What does ``@traced`` cost? In all its forms, beside the plain call and OpenTelemetry's SDK.
 
-``python bench/micro_traced.py [--json]``: for each row the median of the rounds in CPU time,
-which take turns, minus what the same work costs untraced.
+``python bench/micro_traced.py [--json | --write]``: for each row the median of the rounds in CPU
+time of the calling thread, which take turns, minus what the same work costs untraced. ``--write``
+puts the table into docs/explanation/performance.md.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
+import page
 from opentelemetry.sdk.trace import TracerProvider as SdkProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF as SDK_OFF
 from opentelemetry.sdk.trace.sampling import ParentBased as SdkParentBased
 
+from tellwhy.delivery import BatchSpanProcessor
+from tellwhy.delivery.intake import Intake
 from tellwhy.engine import active
 from tellwhy.engine.provider import TracerProvider
 from tellwhy.engine.samplers import DEFAULT_OFF
@@ -92,18 +96,30 @@ def block() -> None:
         pass
 
 
-def lean(**options: Any) -> Any:
+class Taken:
+    """A span exporter that takes everything."""
+
+    def export(self, spans: Any) -> None:
+        pass
+
+    def shutdown(self) -> None:
+        pass
+
+
+def lean(processor: Any = None, **options: Any) -> Any:
     provider = TracerProvider.lean({}, **options)
-    provider.add_span_processor(Nowhere())
+    provider.add_span_processor(processor or Nowhere())
     return provider
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    arguments = parser.parse_args()
+def delivering(cap: int = 0, open_spans: int = 0) -> Any:
+    """A provider whose spans are queued and delivered, on another thread, to nobody."""
+    queued = BatchSpanProcessor(Taken())
+    return lean(Intake([queued], cap, open_spans) if cap or open_spans else queued)
 
+
+def rows() -> list[tuple[str, float | None, Any, bool, Any, Any]]:
+    """Return name, promised µs (None: no promise), provider, whether below a parent, the work, the same untraced."""
     on, out, official, official_out = (
         lean(),
         lean(sampler=DEFAULT_OFF),
@@ -121,39 +137,69 @@ def main() -> None:
             pass
 
     call, capture = traced(plain), traced(captured)
-    # name, budget in µs (None: no promise), provider, a parent around?, the work, the same work untraced
-    rows: list[tuple[str, float | None, Any, bool, Any, Any]] = [
-        ("off: call", 0.25, None, False, loop(call, 1, 2), loop(plain, 1, 2)),
-        ("off: coroutine", 0.5, None, False, awaiting(traced(coroutine)), awaiting(coroutine)),
-        ("off: span()", None, None, False, loop(block), loop(plain, 1)),
-        ("sampled: call", 3.5, on, True, loop(call, 1, 2), loop(plain, 1, 2)),
-        ("sampled: call, three arguments captured", 4.1, on, True, loop(capture, 1, "text"), loop(three, 1, "text")),
-        ("sampled: coroutine", 3.5, on, True, awaiting(traced(coroutine)), awaiting(coroutine)),
-        ("sampled: span()", None, on, True, loop(block), loop(plain, 1)),
+    calling, capturing = (loop(call, 1, 2), loop(plain, 1, 2)), (loop(capture, 1, "text"), loop(three, 1, "text"))
+    return [
+        ("not set up: a call", 0.25, None, False, *calling),
+        ("not set up: a coroutine", 0.25, None, False, awaiting(traced(coroutine)), awaiting(coroutine)),
+        ("not set up: `span()`", None, None, False, loop(block), loop(plain, 1)),
+        ("sampled: a call", 3.5, on, True, *calling),
+        (CAPTURED, None, on, True, *capturing),
+        ("sampled: a coroutine", 3.5, on, True, awaiting(traced(coroutine)), awaiting(coroutine)),
+        ("sampled: `span()`", None, on, True, loop(block), loop(plain, 1)),
         ("sampled: a generator's step", 0.8, on, True, stepping(traced(steps)), stepping(steps)),
-        ("unsampled: root call", 1.5, out, False, loop(call, 1, 2), loop(plain, 1, 2)),
-        ("unsampled: child call", 0.5, out, True, loop(call, 1, 2), loop(plain, 1, 2)),
-        ("unsampled: child call with captures", 0.5, out, True, loop(capture, 1, "text"), loop(three, 1, "text")),
-        ("sampled: annotate(a=1)", None, on, True, loop(lambda: annotate(a=1)), loop(lambda: None)),
-        ("sampled: current_trace_id()", None, on, True, loop(current_trace_id), loop(plain, 1)),
-        ("SDK's own with-block, sampled", None, None, False, loop(otel_block), loop(plain, 1)),
-        ("SDK's own with-block, unsampled", None, None, False, loop(otel_out_block), loop(plain, 1)),
-        ("@traced on the SDK, sampled", None, official, True, loop(call, 1, 2), loop(plain, 1, 2)),
+        ("unsampled: a root call", 1.5, out, False, *calling),
+        ("unsampled: a child call", 0.5, out, True, *calling),
+        ("unsampled: a child call, three arguments marked for capture", 0.5, out, True, *capturing),
+        ("`annotate(a=1)`", None, on, True, loop(lambda: annotate(a=1)), loop(lambda: None)),
+        ("`current_trace_id()`", None, on, True, loop(current_trace_id), loop(plain, 1)),
+        ("delivered: a call", None, delivering(), True, *calling),
+        ("delivered: a call, spans of the trace counted", 4.0, delivering(cap=10**9), True, *calling),
+        ("delivered: a call over the cap, folded", 4.0, delivering(cap=1), True, *calling),
+        ("delivered: a call, open spans shown", None, delivering(cap=10**9, open_spans=5000), True, *calling),
+        ("`@traced` on the SDK's provider, sampled", None, official, True, *calling),
+        ("the SDK's own with-block, sampled", None, None, False, loop(otel_block), loop(plain, 1)),
+        ("the SDK's own with-block, unsampled", None, None, False, loop(otel_out_block), loop(plain, 1)),
     ]
-    times: dict[str, list[float]] = {name: [] for name, *_ in rows}
+
+
+CAPTURED = "sampled: a call, three arguments captured"
+CAPTURE_PROMISE = 0.6  # µs more than the same call without
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--write", action="store_true", help="put the table into the page on performance")
+    arguments = parser.parse_args()
+    measured = rows()
+    times: dict[str, list[float]] = {name: [] for name, *_ in measured}
     for _ in range(ROUNDS):
-        for name, _, provider, parent, work, untraced in rows:
+        for name, _, provider, parent, work, untraced in measured:
             active.deactivate()
             if provider is not None:
                 active.activate(provider)
             times[name].append(_measure(work, untraced, parent))
-    figures = {name: statistics.median(measured) for name, measured in times.items()}
+    figures = {name: statistics.median(found) for name, found in times.items()}
+    promises = {name: promised for name, promised, *_ in measured}
+    promises[CAPTURED] = figures["sampled: a call"] + CAPTURE_PROMISE
     if arguments.json:
         print(json.dumps(figures))
-        return
-    for name, budget, *_ in rows:
-        promised = "" if budget is None else f"  (budget {budget}{'' if figures[name] <= budget else ', MISSED'})"
-        print(f"{figures[name]:8.2f} µs  {name}{promised}")
+    elif arguments.write:
+        page.put(page.PERFORMANCE, "traced", _table(figures, promises))
+    else:
+        for name, figure in figures.items():
+            limit = promises[name]
+            promised = "" if limit is None else f"  (at most {limit:.2f}{'' if figure <= limit else ', MISSED'})"
+            print(f"{figure:8.2f} µs  {name}{promised}")
+
+
+def _table(figures: dict[str, float], promises: dict[str, float | None]) -> str:
+    lines = ["| | µs | at most |", "| --- | --: | --: |"]
+    for name, figure in figures.items():
+        limit = promises[name]
+        lines.append(f"| {name} | {figure:.2f} | {'' if limit is None else f'{limit:.2f}'} |")
+    return "\n".join([*lines, "", f"*{page.machine()}; median of {ROUNDS} rounds that take turns*"])
 
 
 def _measure(work: Callable[[int], None], untraced: Callable[[int], None], parent: bool, times: int = 2000) -> float:

@@ -42,11 +42,15 @@ _HELPERS: Final = {
 
 
 class Extraction:
-    """What is taken from the arguments of a call; each a generated function, None where there is nothing."""
+    """
+    What is taken from the arguments of a call; each a generated function, None where there is nothing.
+
+    ``start`` returns the constant attributes too, so that a call builds one mapping, not two.
+    """
 
     __slots__ = ("late", "links", "start", "when")
 
-    def __init__(self, target: Any, options: Options) -> None:
+    def __init__(self, target: Any, options: Options, constants: dict[str, Any]) -> None:
         self.start: Callable[..., dict[str, Any]] | None = None
         self.late: Callable[..., dict[str, Any]] | None = None
         self.links: Callable[..., Any] | None = None
@@ -56,7 +60,7 @@ class Extraction:
         except (TypeError, ValueError):  # a builtin that hides its signature: nothing can be taken
             return
         computed = {key: value for key, value in options.attributes.items() if callable(value)}
-        self.start = _start(parameters, _captured(target, parameters, options))
+        self.start = _start(parameters, _captured(target, parameters, options), constants)
         self.late = _late(parameters, computed, target)
         self.links = _call(parameters, options.links, target)
         self.when = _call(parameters, options.when, target)
@@ -108,10 +112,11 @@ def _mark(annotation: Any) -> SpanAttr | None:
     return None
 
 
-def _start(parameters: Parameters, captured: Mapping[str, SpanAttr]) -> Any:
+def _start(parameters: Parameters, captured: Mapping[str, SpanAttr], constants: dict[str, Any]) -> Any:
     if not captured:
         return None
-    lines, scope = ["__tellwhy_found = {}"], {}
+    lines = ["__tellwhy_found = __tellwhy_constants.copy()"]
+    scope: dict[str, Any] = {"__tellwhy_constants": constants}
     for index, (name, mark) in enumerate(captured.items()):
         key = mark.key or name
         slot = f"__tellwhy_found[{key!r}]"

@@ -18,9 +18,10 @@ from opentelemetry.context.context import Context
 from tellwhy import diagnostics
 from tellwhy.engine import active
 from tellwhy.engine.context import SPAN_KEY, get_context, leave, put, reset_context, set_context
+from tellwhy.engine.ids import random_bits
 from tellwhy.engine.samplers import DROP
 from tellwhy.engine.span import Span, Unrecorded
-from tellwhy.engine.tracer import Tracer
+from tellwhy.engine.tracer import Tracer, unrecorded
 from tellwhy.manual import counts, lineage, outcome, taking, tracers
 
 TYPE_CHECKING = False
@@ -223,15 +224,18 @@ def _short_cut(
         return _by_the_api(site, args, kwargs, tracer, context, parent)
     if type(decider) is not int or core.reads_start or core.max_value_length is not None:
         return _by_the_api(site, args, kwargs, tracer, context, parent)
+    if decider == DROP and parent is None and core.ids is None:
+        return unrecorded(random_bits(128) or 1, random_bits(64) or 1, core.random_flag, None)
     span = tracer.start_below(parent, site.name, None, site.kind, None, (), None, True, True)
     if type(span) is Span:
-        kept = span._attributes
-        kept.update(site.constants)
-        if site.start is not None:
+        if site.start is None:
+            kept = site.constants.copy()
+        else:
             try:
-                kept.update(site.start(*args, **kwargs))
-            except Exception:
-                pass
+                kept = site.start(*args, **kwargs)
+            except Exception:  # arguments that do not fit: the function itself will say so, in Python's words
+                kept = site.constants.copy()
+        span._attributes = kept
         if len(kept) > core.max_attributes:
             span._drop_oldest_attributes()
     return span
@@ -243,7 +247,7 @@ def _by_the_api(
     """Start a span by OpenTelemetry's API alone, with all that can be asked for."""
     attributes = site.constants
     if site.start is not None:
-        attributes = attributes | taking.arguments(site.start, args, kwargs)
+        attributes = taking.arguments(site.start, args, kwargs) or attributes
     links = taking.links(site, args, kwargs, parent)
     if site.new_trace and parent is not None:
         context = Context({key: value for key, value in context.items() if key != SPAN_KEY})

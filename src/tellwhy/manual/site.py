@@ -64,9 +64,9 @@ class Site:
         from tellwhy.manual.capture import Extraction
 
         given = {key: value for key, value in self.options.attributes.items() if not callable(value)}
-        extraction = Extraction(self.target, self.options)
-        self.kind = kind_of(self.kind)
         self.constants = {**code_attributes(self.target), **values.cleaned(given)}
+        extraction = Extraction(self.target, self.options, self.constants)
+        self.kind = kind_of(self.kind)
         self.start = extraction.start
         self.late = extraction.late
         self.links = extraction.links
