@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _waiting: dict[str, list[Action]] = {}
 _lasting: dict[str, list[Action]] = {}  # those that outlive forget_all()
 _around: dict[str, Around] = {}
+_by_pattern: list[tuple[Callable[[str], bool], Action]] = []
 
 
 def when_imported(name: str, action: Action, *, lasting: bool = False) -> None:
@@ -55,6 +56,19 @@ def when_imported(name: str, action: Action, *, lasting: bool = False) -> None:
     _install()
 
 
+def whenever_imported(wanted: Callable[[str], bool], action: Action) -> None:
+    """
+    Call the action with each module whose name is wanted: those that are imported, and all that will be.
+
+    An action that raises is reported and does not reach the program.
+    """
+    for name, module in list(sys.modules.items()):
+        if wanted(name) and not is_being_imported(module):
+            _run(name, action, module)
+    _by_pattern.append((wanted, action))
+    _install()
+
+
 def around_import(name: str, around: Around) -> None:
     """Run the body of a module, when it is imported, inside a context manager."""
     if name not in sys.modules:
@@ -66,6 +80,7 @@ def forget_all() -> None:
     """Forget what was waited for, and take the finder out again if nobody else needs it."""
     _waiting.clear()
     _around.clear()
+    _by_pattern.clear()
     if not _lasting and _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
 
@@ -73,6 +88,10 @@ def forget_all() -> None:
 def _install() -> None:
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
+
+
+def _wanted_by(name: str) -> list[Action]:
+    return [action for wanted, action in _by_pattern if wanted(name)]
 
 
 def is_being_imported(module: ModuleType) -> bool:
@@ -93,7 +112,7 @@ class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name not in _waiting and name not in _lasting and name not in _around:
+        if name not in _waiting and name not in _lasting and name not in _around and not _wanted_by(name):
             return None
         for finder in tuple(sys.meta_path):
             if finder is self:
@@ -137,9 +156,9 @@ class _Loader:
             _around.pop(name, None)  # not before: an import that failed may be tried again
         # A module may replace itself in sys.modules; its users get the replacement.
         imported = sys.modules.get(name, module)
-        for action in (*_lasting.pop(name, ()), *_waiting.pop(name, ())):
+        for action in (*_lasting.pop(name, ()), *_waiting.pop(name, ()), *_wanted_by(name)):
             _run(name, action, imported)
-        if not (_waiting or _lasting or _around) and _finder in sys.meta_path:
+        if not (_waiting or _lasting or _around or _by_pattern) and _finder in sys.meta_path:
             sys.meta_path.remove(_finder)
 
 

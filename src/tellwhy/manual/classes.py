@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tellwhy.manual.options import Options
 
 
-def decorate_class(cls: type, options: Options) -> type:
+def decorate_class(cls: type, options: Options, *, say_what_is_traced_already: bool = True) -> type:
     """Trace the methods of a class in place and return it; inherited ones and properties stay as they are."""
     prefix = options.name or short_name(cls)
     found, already, parameters = [], [], set[str]()
@@ -40,7 +40,7 @@ def decorate_class(cls: type, options: Options) -> type:
         setattr(cls, name, traced if plain is member else type(member)(traced))
     _check_methods(cls, options, found)
     _check_parameters(cls, options, parameters)
-    if already:
+    if already and say_what_is_traced_already:
         diagnostics.warn(f"{prefix}: {', '.join(already)} have a @traced of their own, and that counts")
     return cls
 

@@ -247,7 +247,8 @@ class Table(Signals):
         "TELLWHY_TRACE",
         g.words,
         (),
-        "Functions of your own modules to trace without touching them: `shop.pricing:quote`, `shop.billing.*`.",
+        "Functions of your own modules to trace without touching them: `shop.pricing:quote`, `shop.billing.*`, "
+        "`shop.*:handle_*`.",
     )
     python_excluded_urls: Setting[str | None] = Setting(
         "OTEL_PYTHON_EXCLUDED_URLS",

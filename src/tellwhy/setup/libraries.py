@@ -29,7 +29,9 @@ def instrument(settings: Settings) -> None:
     ours = (*table.install(settings), *context.install(settings)) if settings.engine == "lean" else ()
     contrib.install(settings, ours)
     if settings.trace:
-        _trace_functions(settings.trace)
+        from tellwhy.manual.configured import trace_functions
+
+        trace_functions(settings.trace)
     if settings.redact:
         from tellwhy import redaction
 
@@ -43,11 +45,3 @@ def leave() -> None:
     context.uninstall()
     contrib.uninstall()
     records.clear()
-
-
-def _trace_functions(patterns: tuple[str, ...]) -> None:
-    """Trace the program's own functions that the settings name, when their modules are imported."""
-    from tellwhy.manual.configured import module_names, trace_module
-
-    for name in module_names(patterns):
-        imports.when_imported(name, lambda module: trace_module(module, patterns))
