@@ -20,7 +20,7 @@ LAYERS = [
     {"errors", "settings", "diagnostics"},
     {"imports"},
     {"resource", "engine", "redaction"},
-    {"sampling", "delivery"},
+    {"sampling", "delivery", "propagation"},
     {"logs", "metrics", "manual"},
     {"patchers"},
     {"setup"},

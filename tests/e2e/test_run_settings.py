@@ -304,15 +304,15 @@ def test_request_headers_are_captured(place: Place, receiver: OtlpReceiver) -> N
 
 def test_urls_are_excluded(place: Place, receiver: OtlpReceiver) -> None:
     """``OTEL_PYTHON_EXCLUDED_URLS`` leaves matching requests untraced; the one for Flask wins."""
-    requests = [{"path": path} for path in ("/healthz", "/metrics", "/hello")]
+    requests = [{"path": path} for path in ("/probe", "/figures", "/hello")]
 
-    general = _spans(place, receiver, *requests, OTEL_PYTHON_EXCLUDED_URLS="healthz,metrics")
+    general = _spans(place, receiver, *requests, OTEL_PYTHON_EXCLUDED_URLS="probe,figures")
     special = _spans(
-        place, receiver, *requests, OTEL_PYTHON_EXCLUDED_URLS="hello", OTEL_PYTHON_FLASK_EXCLUDED_URLS="healthz"
+        place, receiver, *requests, OTEL_PYTHON_EXCLUDED_URLS="hello", OTEL_PYTHON_FLASK_EXCLUDED_URLS="probe"
     )
 
     assert [span.attributes["url.path"] for span in general] == ["/hello"]
-    assert [span.attributes["url.path"] for span in special] == ["/metrics", "/hello"]
+    assert [span.attributes["url.path"] for span in special] == ["/figures", "/hello"]
 
 
 @pytest.mark.parametrize(

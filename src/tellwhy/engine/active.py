@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer, TracerProvider
 
 SCOPE_NAME = "tellwhy"
+INSTRUMENTATIONS = "opentelemetry.instrumentation."
+"""How the scopes of OpenTelemetry's own instrumentations begin."""
 
 tracer: Tracer | None = None
 """The tracer of scope ``tellwhy``; None while tracing is off, or set up and not needed yet."""

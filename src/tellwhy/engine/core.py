@@ -54,6 +54,7 @@ class Core:
         "attend",
         "cap",
         "ids",
+        "leave_out",
         "limits",
         "local_sampled",
         "local_unsampled",
@@ -95,6 +96,7 @@ class Core:
     max_attribute_length: int | None  # of an event's or link's attributes, in characters
     ids: Any  # None: our own random ids
     random_flag: int
+    leave_out: Callable[[str, Any], bool] | None  # of spans of servers, for tracers of instrumentations
     processors: Any  # the active span processor
     resource: Any  # LeanResource or the SDK's Resource
     on_start: Callable[[Any, Any], None] | None
@@ -105,6 +107,9 @@ class Core:
     cap: int  # of the spans of one trace that are put there
     over: Callable[[Any, Any], None] | None  # … and what takes the others, with their entry span; None for no cap
     attend: Callable[[], None]  # … and what it wants to be called at once the queue has reached its ``attention``
+
+    def __init__(self) -> None:
+        self.leave_out = None
 
     def set_sampler(self, sampler: Any) -> None:
         """Decide by this sampler from now on."""

@@ -19,6 +19,7 @@ from opentelemetry.trace import TracerProvider as ApiTracerProvider
 
 from tellwhy import diagnostics
 from tellwhy.engine import metered
+from tellwhy.engine.active import INSTRUMENTATIONS
 from tellwhy.engine.core import Core, LeanResource
 from tellwhy.engine.ids import RandomIdGenerator
 from tellwhy.engine.limits import SpanLimits
@@ -26,6 +27,7 @@ from tellwhy.engine.processors import Processors, connect_foreign
 from tellwhy.engine.records import Event
 from tellwhy.engine.samplers import DEFAULT_ON, DROP, Sampler, from_environment
 from tellwhy.engine.scope import Scope
+from tellwhy.engine.selective import SelectiveTracer
 from tellwhy.engine.span import Span
 from tellwhy.engine.tracer import DisabledTracer, Tracer
 from tellwhy.imports import when_imported
@@ -154,9 +156,13 @@ class TracerProvider(ApiTracerProvider):
         sampler: Any = None,
         limits: Any = None,
         id_generator: Any = None,
+        leave_out: Callable[[str, Any], bool] | None = None,
     ) -> None:
         """
         Change what is given, for all tracers that exist and are to come; None leaves a thing as it is.
+
+        ``leave_out(scope, attributes)`` tells of a server's span, started by a tracer of an instrumentation,
+        whether it is left out.
 
         The resource holds for spans that are made but not yet encoded too, the
         rest for spans that start after the call.
@@ -172,6 +178,8 @@ class TracerProvider(ApiTracerProvider):
             core.set_limits(limits)
         if id_generator is not None:
             core.set_ids(id_generator)
+        if leave_out is not None:
+            core.leave_out = leave_out
 
     def replace_processors(self, processors: Iterable[Any]) -> None:
         """Send what ends from now on through these processors alone; the old ones are not shut down."""
@@ -296,7 +304,7 @@ class TracerProvider(ApiTracerProvider):
         if self._metrics is not None:
             return metered.tracer_class(self._metrics)
         if self._tracer_configurator is None:
-            return Tracer
+            return SelectiveTracer if scope.name.startswith(INSTRUMENTATIONS) else Tracer
         try:
             enabled = self._tracer_configurator(scope.sdk()).is_enabled
         except Exception as error:

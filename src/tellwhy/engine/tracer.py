@@ -18,6 +18,7 @@ from tellwhy.engine.carried import Carried, uncarried
 from tellwhy.engine.context import SPAN_KEY, get_context
 from tellwhy.engine.current import CurrentSpan
 from tellwhy.engine.ids import RandomIdGenerator, made_span_id, made_trace_id, random_bits
+from tellwhy.engine.leftout import LeftOut
 from tellwhy.engine.records import recorded_links
 from tellwhy.engine.samplers import DROP, RECORD, SAMPLE
 from tellwhy.engine.span import UNSET, Span, Unrecorded, given_time, processor_name
@@ -148,6 +149,8 @@ class Tracer(ApiTracer):
             links = links if link is None else (*(links or ()), link)
             rest = (start_time, record_exception, set_status_on_exception)
             return self.start_span(name, context, kind, attributes, links, *rest)
+        elif ours is LeftOut:
+            return parent.child()  # type: ignore[no-any-return]  # the parent is of any type
         else:
             trace_id, flags, state, origin, decision = _of_foreign_parent(core, parent)
         if type(decision) is not int:

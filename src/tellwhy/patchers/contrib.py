@@ -156,7 +156,7 @@ class _Apply:
         if self.name in _active:
             return
         try:
-            with lent_environment(self.settings):
+            with lent_environment(self.settings, self._done_by_the_engine()):
                 self._apply()
         except ImportError as error:
             # Its library has many parts, and the one that it needs is not here.
@@ -166,6 +166,14 @@ class _Apply:
             reason = f"{type(error).__name__}: {error}"
             records.put(self.name, "skipped", reason)
             diagnostics.warn(f"{self.name} is not instrumented: {reason}")
+
+    def _done_by_the_engine(self) -> tuple[str, ...]:
+        """Return the variables that are not for the instrumentor: what they ask for is done below it."""
+        if self.settings.engine != "lean":
+            return ()
+        from tellwhy.patchers import exclusion
+
+        return (exclusion.GENERAL, exclusion.variable(self.name)) if self.name in exclusion.SERVERS else ()
 
     def _apply(self) -> None:
         instrumentor: Any = load(self.target)()  # type: ignore[operator]  # a class, by the group's contract

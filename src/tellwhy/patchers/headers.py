@@ -32,12 +32,13 @@ class Headers:
         side: ``server_request``, ``server_response``, ``client_request`` or ``client_response``.
     """
 
-    __slots__ = ("_forms", "_keys", "_prefix", "_sanitized", "_secret", "_wanted")
+    __slots__ = ("_forms", "_keys", "_prefix", "_sanitized", "_secret", "_shown", "_wanted")
 
     def __init__(self, options: Options, side: str) -> None:
         self._wanted = _pattern(options.headers[side])
         self._sanitized = _pattern(options.headers["sanitize_fields"])
         self._secret = options.secrets.header
+        self._shown = options.secrets.header_value
         self._prefix = f"http.{side.partition('_')[2]}.header."
         self._forms = options.http
         self._keys: dict[str, tuple[tuple[str, ...], bool]] = {}
@@ -54,7 +55,7 @@ class Headers:
         for name, value in found.items():
             keys, secret = self._keys.get(name) or self._look_at(name)
             for key in keys:
-                attributes[key] = (_REDACTED if secret else value,)
+                attributes[key] = (_REDACTED if secret else self._shown(name, value),)
 
     def _look_at(self, name: str) -> tuple[tuple[str, ...], bool]:
         """Decide once per name: the attributes it becomes, if any, and whether its value is secret."""

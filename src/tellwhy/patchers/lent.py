@@ -17,18 +17,27 @@ from tellwhy.settings.setting import as_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tellwhy.settings import Settings
 
 
 class lent_environment:  # noqa: N801  # used as a function; contextlib costs start-up time
-    """A context manager: the environment inside says what the settings say."""
+    """
+    A context manager: the environment inside says what the settings say.
 
-    __slots__ = ("_before", "_settings")
+    Args:
 
-    def __init__(self, settings: Settings) -> None:
+        settings: The settings in force.
+
+        without: Variables that are to be unset.
+    """
+
+    __slots__ = ("_before", "_settings", "_without")
+
+    def __init__(self, settings: Settings, without: Iterable[str] = ()) -> None:
         self._settings = settings
+        self._without = without
         self._before: dict[str, str | None] = {}
 
     def __enter__(self) -> None:
@@ -38,6 +47,9 @@ class lent_environment:  # noqa: N801  # used as a function; contextlib costs st
                 os.environ[variable] = text
             else:
                 os.environ.pop(variable, None)
+        for variable in self._without:
+            self._before.setdefault(variable, os.environ.get(variable))
+            os.environ.pop(variable, None)
 
     def __exit__(self, *_: object) -> None:
         for variable, text in self._before.items():

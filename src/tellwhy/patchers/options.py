@@ -29,10 +29,11 @@ class Options:
     ``http`` and ``db`` are the forms of the semantic conventions: ``(old, stable)``,
     each a bool. ``headers`` holds the captured headers by side, as regular
     expressions; ``excluded`` the excluded URLs by library and under ``""`` the
-    general ones; ``secrets`` knows what is redacted; ``sql`` is ``scrubbed``, ``raw`` or ``off``.
+    general ones; ``excluded_paths`` those that are named as paths; ``secrets`` knows
+    what is redacted; ``sql`` is ``scrubbed``, ``raw`` or ``off``.
     """
 
-    __slots__ = ("all_methods", "db", "excluded", "headers", "http", "secrets", "sql")
+    __slots__ = ("all_methods", "db", "excluded", "excluded_paths", "headers", "http", "secrets", "sql")
 
     def __init__(
         self,
@@ -41,11 +42,13 @@ class Options:
         excluded: Mapping[str, str | None],
         sql: str,
         redact: str | None,
+        excluded_paths: tuple[str, ...] = (),
     ) -> None:
         self.http = _forms("http", opt_in)
         self.db = _forms("database", opt_in)
         self.headers = headers
         self.excluded = excluded
+        self.excluded_paths = excluded_paths
         self.sql = sql
         self.secrets = Secrets(redact)
         self.all_methods = bool(os.environ.get("OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS"))
@@ -63,6 +66,7 @@ class Options:
             },
             settings.sql,
             settings.redact,
+            settings.excluded_paths,
         )
 
     @classmethod
@@ -80,6 +84,7 @@ class Options:
             },
             read("TELLWHY_SQL") or "scrubbed",
             read("TELLWHY_REDACT"),
+            _paths(read("TELLWHY_EXCLUDED_PATHS")),
         )
 
     def excluded_urls(self, library: str, given: str | None = None) -> str:
@@ -93,28 +98,39 @@ class Options:
 class Secrets:
     """What of headers and URLs may be seen."""
 
-    __slots__ = ("_keys",)
+    __slots__ = ("_redactor",)
 
     def __init__(self, patterns: str | None) -> None:
-        from tellwhy.redaction.keys import Keys
+        from tellwhy.redaction.redactor import Redactor
 
-        self._keys = Keys(_words(patterns))
+        self._redactor = Redactor(patterns)
 
     def header(self, name: str) -> bool:
         """Tell whether a header carries a secret."""
-        return self._keys.header(name)
+        return self._redactor.keys.header(name)
+
+    def header_value(self, name: str, value: str) -> str:
+        """Return the value of a header, which may hold URLs and more, without its secrets."""
+        return self._redactor.header(name, value)
 
     def url(self, url: str) -> str:
         """Return a URL without its secrets, and not without bound."""
-        from tellwhy.redaction.urls import redact_url
-
-        return redact_url(url[:_MAX_URL], self._keys)
+        return self._redactor.url(url[:_MAX_URL])
 
     def query(self, query: str) -> str:
         """Return a query without its secrets, and not without bound."""
-        from tellwhy.redaction.urls import redact_query
+        return self._redactor.query(query[:_MAX_URL])
 
-        return redact_query(query[:_MAX_URL], self._keys)
+
+def _paths(text: str | None) -> tuple[str, ...]:
+    """Return the paths that a class is to leave out that is used on its own: none, unless they are named."""
+    from tellwhy.settings.grammar import Rejected
+    from tellwhy.settings.privacy import Privacy
+
+    try:
+        return Privacy.excluded_paths.kind.parse(text) if text else ()
+    except Rejected as error:
+        return error.use[0] if error.use else ()
 
 
 def _words(text: str | None) -> tuple[str, ...]:

@@ -10,36 +10,32 @@ https://www.w3.org/TR/trace-context/
 
 from __future__ import annotations
 
-import re
-
 from opentelemetry import propagate
 from opentelemetry.baggage import _BAGGAGE_KEY
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import Getter
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace import NonRecordingSpan
 
 from tellwhy import diagnostics
 from tellwhy.engine.context import SPAN_KEY, put
 from tellwhy.engine.span import Span, Unrecorded
+from tellwhy.propagation import trust
+from tellwhy.propagation.baggage import with_baggage
+from tellwhy.propagation.propagators import OURS, Propagators
+from tellwhy.propagation.w3c import span_context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
     from typing import Any
 
-_traceparent = re.compile(
-    r"[ \t]*([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?[ \t]*", re.DOTALL
-).fullmatch
-_MAX_TRACE_STATE = 512  # characters; longer ones are dropped whole, as OpenTelemetry's propagator does
-_NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 _ours = (Span, Unrecorded)
 
 _judged: Any = None
 _is_default = False
-_baggage = W3CBaggagePropagator()
+_baggage = W3CBaggagePropagator()  # writes it
 
 
 class _Environ(Getter):  # type: ignore[type-arg]  # its subscript would be evaluated
@@ -61,16 +57,19 @@ def extract(environ: Mapping[str, Any], context: Context) -> Context:
     try:
         textmap = propagate.get_global_textmap()
         if not (_is_default if textmap is _judged else _judge(textmap)):
-            return textmap.extract(environ, Context(context), getter=_environ)
+            before = Context(context)
+            return trust.judged(before, textmap.extract(environ, before, getter=_environ), environ)
+        found = context
         header = environ.get("HTTP_TRACEPARENT")
         if header:
-            parent = _parent(header, environ.get("HTTP_TRACESTATE"))
-            if parent is not None:
-                context = Context(context)
-                put(context, SPAN_KEY, parent)
-        if environ.get("HTTP_BAGGAGE"):
-            context = _baggage.extract(environ, context, getter=_environ)
-        return context
+            about = span_context(header, environ.get("HTTP_TRACESTATE"))
+            if about is not None:
+                found = Context(context)
+                put(found, SPAN_KEY, NonRecordingSpan(about))
+        header = environ.get("HTTP_BAGGAGE")
+        if header:
+            found = with_baggage(found, header)
+        return found if trust.rules is None else trust.judged(context, found, environ)
     except Exception as error:
         diagnostics.fault("the propagator", error)
         return context
@@ -107,23 +106,10 @@ def write_trace(headers: MutableMapping[Any, Any], span: Any) -> None:
         headers["tracestate"] = state.to_header()
 
 
-def _parent(header: str, state: str | None) -> NonRecordingSpan | None:
-    match = _traceparent(header)
-    if match is None:
-        return None
-    version, trace_id, span_id, flags, more = match.groups()
-    if version == "ff" or (version == "00" and more) or trace_id == _NO_TRACE or span_id == _NO_SPAN:
-        return None
-    trace_state = TraceState.from_header([state]) if state and len(state) <= _MAX_TRACE_STATE else None
-    return NonRecordingSpan(
-        SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(flags, 16)), trace_state)
-    )
-
-
 def _judge(textmap: Any) -> bool:
     """Find out whether these propagators are the default ones, whose work is done here."""
     global _judged, _is_default
-    parts = getattr(textmap, "_propagators", ()) if type(textmap) is CompositePropagator else ()
-    _is_default = [type(part) for part in parts] == [TraceContextTextMapPropagator, W3CBaggagePropagator]
+    parts = getattr(textmap, "_propagators", ()) if type(textmap) in (CompositePropagator, Propagators) else ()
+    _is_default = [type(part) for part in parts] in (list(OURS), list(OURS.values()))
     _judged = textmap
     return _is_default

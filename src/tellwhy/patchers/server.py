@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tellwhy.patchers import urls
+from tellwhy.patchers import paths
 from tellwhy.patchers.headers import Headers
 from tellwhy.patchers.semconv import HttpWords
 
@@ -26,7 +26,8 @@ class Server:
 
         options: Words, captured headers, what is redacted.
 
-        excluded: Regular expressions of URLs that are left untraced, separated by commas.
+        excluded: Regular expressions of URLs that are left untraced, separated by commas; beside them,
+            the paths that the options name are.
 
         request_hook: The program's own, called with the span when the request is known.
 
@@ -46,7 +47,7 @@ class Server:
     ) -> None:
         self.spans = spans
         self.words = HttpWords(options)
-        self.excluded = urls.excluded(excluded)
+        self.excluded = paths.excluded(options.excluded_paths, excluded)
         self.request_hook = request_hook if callable(request_hook) else None
         self.response_hook = response_hook if callable(response_hook) else None
         self.request_headers = Headers(options, "server_request")

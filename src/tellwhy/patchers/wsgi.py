@@ -14,9 +14,10 @@ import sys
 from opentelemetry.context.context import Context
 
 from tellwhy import diagnostics
+from tellwhy.engine.carried import Carried
 from tellwhy.engine.context import SPAN_KEY, get_context, put, reset_context, set_context
-from tellwhy.patchers import live, urls
-from tellwhy.patchers.exclusion import left_out_span
+from tellwhy.engine.leftout import left_out_below
+from tellwhy.patchers import live
 from tellwhy.patchers.propagation import extract
 from tellwhy.patchers.semconv import status_code
 
@@ -169,12 +170,16 @@ def _begin(server: Server, environ: dict[str, Any]) -> Exchange | None:
     if live.is_silenced(context):
         return None
     current: Any = context.get(SPAN_KEY)
+    if type(current) is Carried:  # a server's thread that was started in a span: its requests are no part of that
+        context = Context(context)
+        dict.pop(context, SPAN_KEY)
+        current = None
     if current is not None and current.get_span_context().is_valid:
         kind = live.INTERNAL
     else:
         kind = live.SERVER
         context = extract(environ, context)
-    if server.excluded is not None and server.excluded(urls.of_environ(environ)):
+    if server.excluded is not None and server.excluded(environ):
         return left_out(server, context)
     words = server.words
     said = words.request_of(environ) if server.spans.eager else None
@@ -196,7 +201,7 @@ def _begin(server: Server, environ: dict[str, Any]) -> Exchange | None:
 
 def left_out(server: Server, context: Context) -> Exchange:
     """Return an exchange that is not recorded, nor anything below it, here or in the next service."""
-    span = left_out_span(context)
+    span = left_out_below(context)
     inner = Context(context)
     put(inner, SPAN_KEY, span)
     return Exchange(server, span, inner, is_left_out=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Generic, TypeVar
 
     T = TypeVar("T")
@@ -279,6 +279,65 @@ class Pairs(Kind["Mapping[str, str]"]):
         if not hasattr(value, "items"):
             raise Rejected(self.expected)
         return {str(key): str(item) for key, item in value.items()}
+
+
+class Checked(Words):
+    """
+    A comma-separated list of words, each of which is looked at.
+
+    Args:
+
+        expected: What would have been right, in words.
+
+        is_right: Tells whether a word is.
+
+        aliases: What a word stands for, if it stands for others; a word for none makes an empty list.
+
+        safe: What holds when no word is right; without it, the default.
+    """
+
+    __slots__ = ("aliases", "is_right", "safe")
+
+    def __init__(
+        self,
+        expected: str,
+        is_right: Callable[[str], bool],
+        aliases: Mapping[str, tuple[str, ...]] | None = None,
+        safe: str = "",
+    ) -> None:
+        super().__init__()
+        self.expected = expected
+        self.is_right = is_right
+        self.aliases = aliases or {}
+        self.safe = safe
+
+    def _checked(self, words: list[str]) -> tuple[str, ...]:
+        given = [one for word in words for one in self.aliases.get(word.lower(), (word,)) if one]
+        good = tuple(dict.fromkeys(word for word in given if self.is_right(word)))
+        if len(good) < len(set(given)):
+            kept = good or ((self.safe,) if self.safe else ())
+            raise Rejected(self.expected, use=(kept, ",".join(kept)) if kept else None)
+        return good
+
+
+def is_path_glob(word: str) -> bool:
+    """Tell whether a word is a pattern of whole paths: ``/healthz``, ``/internal/*``, ``*/ping``."""
+    return word[:1] in ("/", "*")
+
+
+def is_trust_rule(word: str) -> bool:
+    """Tell whether a word is a rule for whom to believe."""
+    if word in ("always", "never"):
+        return True
+    if word.startswith("header:"):
+        return bool(word[7:].partition("=")[0].strip())
+    from ipaddress import ip_network
+
+    try:
+        ip_network(word, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _decoded(text: str) -> str:

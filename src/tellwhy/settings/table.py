@@ -11,6 +11,7 @@ unless the line says why not.
 from __future__ import annotations
 
 from tellwhy.settings import grammar as g
+from tellwhy.settings.privacy import Privacy
 from tellwhy.settings.setting import Setting
 from tellwhy.settings.signals import COMPRESSION, EXPORTERS, PROTOCOL, Signals, mask_pairs
 
@@ -26,10 +27,9 @@ _PROPAGATOR_PACKAGES = {
     "ottrace": "opentelemetry-propagator-ot-trace",
     "xray": "opentelemetry-propagator-aws-xray",
 }
-_ON_OFF = g.Choice("on", "off")
 
 
-class Table(Signals):
+class Table(Signals, Privacy):
     """The rows. An instance of the subclass ``Settings`` holds one value for each."""
 
     __slots__ = ()
@@ -304,51 +304,6 @@ class Table(Signals):
         (),
         "Headers whose value is replaced, beside those that always are.",
     )
-    redact: Setting[str | None] = Setting(
-        "TELLWHY_REDACT",
-        g.text,
-        None,
-        "Key patterns to redact beside the built-in list, which always applies.",
-    )
-    sql = Setting(
-        "TELLWHY_SQL",
-        g.Choice("scrubbed", "raw", "off"),
-        "scrubbed",
-        "SQL in spans: literals replaced, as it is, or not at all.",
-    )
-
-    # ------------------------------------------------------------------- context
-    context_threads = Setting(
-        "TELLWHY_CONTEXT_THREADS",
-        _ON_OFF,
-        "on",
-        "Whether threads and timers know the span that was current where they were started.",
-    )
-    context_executors = Setting(
-        "TELLWHY_CONTEXT_EXECUTORS",
-        _ON_OFF,
-        "on",
-        "Whether calls in executors and pools, of threads or processes, know the span of whoever asked for them.",
-    )
-    context_processes = Setting(
-        "TELLWHY_CONTEXT_PROCESSES",
-        _ON_OFF,
-        "on",
-        "Whether processes of multiprocessing that are spawned know the span that they were started in.",
-    )
-    context_greenlets = Setting(
-        "TELLWHY_CONTEXT_GREENLETS",
-        _ON_OFF,
-        "on",
-        "Whether greenlets of gevent and eventlet know the span that they were spawned in.",
-    )
-    context_link_after = Setting(
-        "TELLWHY_CONTEXT_LINK_AFTER",
-        g.milliseconds,
-        5000,
-        "After so long, and after the end of the span that was carried there, spans in a thread, task or greenlet"
-        " are roots with a link to it and no longer its children; in milliseconds.",
-    )
 
     # --------------------------------------------------------------- tellwhy's own
     engine = Setting(
@@ -374,7 +329,7 @@ class Table(Signals):
     )
     children = Setting(
         "TELLWHY_CHILDREN",
-        _ON_OFF,
+        g.Choice("on", "off"),
         "on",
         "Whether Python child processes of a wrapped program are traced too.",
     )

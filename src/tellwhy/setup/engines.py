@@ -31,6 +31,7 @@ def _lean(settings: Settings, resource_attributes: dict[str, Any], processors: I
         limits=SpanLimits(**components.limits(settings), environ={}),
         id_generator=components.id_generator(settings),
     )
+    provider.reconfigure(**exclusion(settings))
     for processor in processors:
         provider.add_span_processor(processor)
 
@@ -56,6 +57,15 @@ def _official(settings: Settings, resource_attributes: dict[str, Any], processor
     lineage: Any = Lineage()
     provider.add_span_processor(lineage)  # what our own spans know of themselves, the SDK's are told
     return provider
+
+
+def exclusion(settings: Settings) -> dict[str, Any]:
+    """Return what tells the lean provider which requests are left out; nothing for the official one."""
+    if settings.engine != "lean":
+        return {}
+    from tellwhy.patchers.exclusion import LeaveOut
+
+    return {"leave_out": LeaveOut(settings)}
 
 
 def sampler(settings: Settings) -> Any:

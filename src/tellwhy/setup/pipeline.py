@@ -116,7 +116,9 @@ class Pipeline:
         self.settings = settings
         if not self.adopted:
             self.provider.reconfigure(
-                resource_attributes=resource.describe(settings, identity), sampler=engines.sampler(settings)
+                resource_attributes=resource.describe(settings, identity),
+                sampler=engines.sampler(settings),
+                **engines.exclusion(settings),
             )
         if exporting:
             before = self._delivering()

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from opentelemetry.context import Context
-from opentelemetry.propagate import set_global_textmap
-from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.propagate import get_global_textmap, set_global_textmap
 from opentelemetry.propagators.textmap import TextMapPropagator
 
 from tellwhy.plugins import entry_points, load
+from tellwhy.propagation import trust
+from tellwhy.propagation.propagators import OURS, Propagators, improved
 from tellwhy.setup.components import made
 
 TYPE_CHECKING = False
@@ -40,7 +41,13 @@ class NoPropagator(TextMapPropagator):
 
 
 def put(settings: Settings) -> None:
-    """Make the propagators that the settings name the global ones."""
+    """Make the propagators that the settings name the global ones, and see to whom is believed."""
+    trust.configure(settings.trust_incoming)
+    if settings.origin("propagators") == "default":
+        better = improved(get_global_textmap())
+        if better is not None:
+            set_global_textmap(better)
+        return
     group = entry_points("opentelemetry_propagator")
     found = [
         made(f"OTEL_PROPAGATORS={name}", lambda target=group[name]: _make(target))
@@ -48,9 +55,9 @@ def put(settings: Settings) -> None:
         if name in group
     ]
     usable = [propagator for propagator in found if propagator is not None]
-    set_global_textmap(CompositePropagator(usable) if usable else NoPropagator())
+    set_global_textmap(Propagators(usable) if usable else NoPropagator())
 
 
 def _make(target: str) -> Any:
     propagator_class: Any = load(target)
-    return propagator_class()
+    return OURS.get(propagator_class, propagator_class)()

@@ -193,7 +193,7 @@ class Tracing:
         if "opentelemetry.propagate" in sys.modules:
             self._propagate()
         else:
-            imports.when_imported("opentelemetry.propagate", self._propagators_imported)
+            imports.when_imported("opentelemetry.propagate", self._propagate)
         imports.when_imported("opentelemetry.trace", self._api_imported)
         imports.when_imported("logging", self._correlate)
         if "AWS_LAMBDA_RUNTIME_API" in os.environ:
@@ -211,14 +211,9 @@ class Tracing:
     def _cut(self, timeout: float) -> bool:
         return self._pipeline is None or self._pipeline.lifecycle.cut(timeout)
 
-    def _propagators_imported(self, _module: ModuleType) -> None:
-        # The API has read the others itself; what it makes of `none` breaks its callers.
-        if "none" in self.settings.propagators:
-            self._propagate()
-
-    def _propagate(self) -> None:
-        """Put the propagators in force that somebody chose; the default is the API's own."""
-        if self.settings.origin("propagators") != "default" and "opentelemetry.propagate" in sys.modules:
+    def _propagate(self, _module: ModuleType | None = None) -> None:
+        """Put the propagators in force that were chosen; ours in place of the API's own where those were."""
+        if "opentelemetry.propagate" in sys.modules:
             from tellwhy.setup import propagators
 
             propagators.put(self.settings)
@@ -264,7 +259,7 @@ class Tracing:
         self.settings = settings
         self.problems = problems
         self._identity = None
-        if settings.propagators != before.propagators:
+        if (settings.propagators, settings.trust_incoming) != (before.propagators, before.trust_incoming):
             self._propagate()
         if _of_libraries(settings) != _of_libraries(before):
             _leave_libraries()
