@@ -5,6 +5,8 @@ tellwhy: traces tell you why one request was slow or failed.
 ``tellwhy run python app.py`` traces a program that has no line of tracing in
 it; ``setup_tracing()`` does the same from code; ``@traced`` makes spans of your
 own. Importing this package does nothing else: what is heavy loads when used.
+
+PYTEST_DONT_REWRITE: under ``tellwhy run pytest`` this module is there before pytest, which would warn of that.
 """
 
 from __future__ import annotations

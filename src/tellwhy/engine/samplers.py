@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 DROP, RECORD, SAMPLE = 0, 1, 2  # the values of the SDK's enum Decision
 ROOT, REMOTE_SAMPLED, REMOTE_UNSAMPLED, LOCAL_SAMPLED, LOCAL_UNSAMPLED = range(5)  # a plan's places
 
+_BLIND = "decides_without_attributes"  # on a decider that is a function
 _TRACE_ID_LIMIT = (1 << 64) - 1  # the ratio looks at the low 64 bits, as every OpenTelemetry SDK does
 
 
@@ -109,6 +110,7 @@ class TraceIdRatioBased(Sampler):
         def decide(_context: Any, trace_id: int, *_: Any) -> int:
             return SAMPLE if trace_id & _TRACE_ID_LIMIT < bound else DROP
 
+        decide.__dict__[_BLIND] = True
         self.plan = (decide,) * 5
 
     def get_description(self) -> str:
@@ -163,6 +165,11 @@ class ParentBased(Sampler):
         names = ("root", "remoteParentSampled", "remoteParentNotSampled", "localParentSampled", "localParentNotSampled")
         pairs = zip(names, self._delegates, strict=True)
         return f"ParentBased{{{','.join(f'{name}:{sampler.get_description()}' for name, sampler in pairs)}}}"
+
+
+def reads_attributes(decider: Decider) -> bool:
+    """Tell whether a decider may look at the attributes of the span to be; else they can wait for its answer."""
+    return type(decider) is not int and not getattr(decider, _BLIND, False)
 
 
 def situation(parent: SpanContext | None) -> int:

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError, WatchError
 
 from tellwhy import diagnostics
 from tellwhy.engine.context import SPAN_KEY, enter, get_context, leave
+from tellwhy.engine.span import Unrecorded
 from tellwhy.manual.outcome import type_name
 from tellwhy.patchers import live
 
@@ -56,11 +57,11 @@ def run(store: Store, is_batch: bool, original: Any, client: Any, args: tuple[An
     """Execute a command or a batch in a span, unless none is wanted."""
     try:
         span = _begin(store, is_batch, client, args, kwargs)
-        if span is None:
-            return original(client, *args, **kwargs)
-        token = enter(span)
+        token = None if span is None else enter(span)
     except Exception as error:
         diagnostics.fault("the tracing of a Redis command", error)
+        token = None
+    if token is None:
         return original(client, *args, **kwargs)
     try:
         response = original(client, *args, **kwargs)
@@ -80,7 +81,7 @@ async def run_async(
         token = None if span is None else enter(span)
     except Exception as error:
         diagnostics.fault("the tracing of a Redis command", error)
-        span = token = None
+        token = None
     if token is None:
         return await original(client, *args, **kwargs)
     try:
@@ -108,6 +109,8 @@ def _begin(store: Store, is_batch: bool, client: Any, args: tuple[Any, ...], kwa
     if tracer is None:
         return None
     context: Context = get_context()
+    if spans.drops_roots and SPAN_KEY not in context and not store.has_hooks:
+        return None  # nothing of the program runs below a command that could ask for this one's ids
     if live.is_silenced(context):
         return None
     said_of: Any
@@ -124,8 +127,8 @@ def _begin(store: Store, is_batch: bool, client: Any, args: tuple[Any, ...], kwa
     span = live.begin(spans, tracer, name, live.CLIENT, said, context)
     if span is None:
         return None
-    if said is None and span.is_recording():
-        live.fill(span, said_of(store, client, name, what))
+    if said is None and type(span) is not Unrecorded and span.is_recording():
+        live.describe(span, name, said_of(store, client, name, what))
     if store.request_hook is not None and not is_batch:
         live.call_hook(store.request_hook, span, client, args, kwargs)
     return span
@@ -141,11 +144,12 @@ def _failed(span: Any, token: Any, error: BaseException) -> None:
 
 def _answered(store: Store, is_batch: bool, span: Any, token: Any, client: Any, response: Any) -> None:
     leave(token, span)
-    try:
-        if is_batch and span.is_recording() and isinstance(response, list):
-            _tell_errors(span, response)
-    except Exception as error:
-        diagnostics.fault("the recording of a pipeline's errors", error)
+    if is_batch:
+        try:
+            if span.is_recording() and isinstance(response, list):
+                _tell_errors(span, response)
+        except Exception as error:
+            diagnostics.fault("the recording of a pipeline's errors", error)
     if store.response_hook is not None:
         live.call_hook(store.response_hook, span, client, response)
     live.end(span)
@@ -202,7 +206,7 @@ def _batch_name(batch: list[Sequence[Any]]) -> str:
 
 def _said_of_command(store: Store, client: Any, name: str, args: Sequence[Any]) -> dict[str, Any]:
     old, stable = store.db_forms
-    said = dict(_target(store, client))
+    said = _target(store, client).copy()
     text = _line(name, args) if store.says_text else None
     if stable:
         said["db.operation.name"] = name
@@ -271,11 +275,12 @@ def _target(store: Store, client: Any) -> dict[str, Any]:
         manager = getattr(client, "nodes_manager", None)
         node = getattr(manager, "default_node", None)
         return _look_at(store, {"host": getattr(node, "host", None), "port": getattr(node, "port", None)})
-    try:
-        return store.targets[pool]
-    except KeyError:
-        said = store.targets[pool] = _look_at(store, pool.connection_kwargs)
-        return said
+    entry = store.targets.get(id(pool))
+    if entry is not None and entry[0]() is pool:
+        known: dict[str, Any] = entry[1]
+        return known
+    looked: dict[str, Any] = store.targets.keep(pool, _look_at(store, pool.connection_kwargs))
+    return looked
 
 
 def _look_at(store: Store, connection: dict[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,18 @@ def fill(span: Any, attributes: dict[str, Any]) -> None:
     span.set_attributes(attributes)
 
 
+def describe(span: Any, name: str, attributes: dict[str, Any]) -> None:
+    """Name a span that has just begun, and give it attributes that are known to be plain and nobody else's."""
+    if type(span) is Span:
+        core = span._core
+        if core.max_value_length is None and len(attributes) <= core.max_attributes:
+            span._name = name
+            span._attributes = attributes
+            return
+    span.update_name(name)
+    span.set_attributes(attributes)
+
+
 def is_sampled_out(context: Context) -> bool:
     """Tell whether the current span is one that is not recorded: its ids still go to the next service."""
     span: Any = context.get(SPAN_KEY)

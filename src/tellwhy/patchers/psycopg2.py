@@ -18,6 +18,7 @@ from psycopg2 import extensions
 from tellwhy import diagnostics
 from tellwhy.imports import is_being_imported
 from tellwhy.patchers.instrumentor import Instrumentor
+from tellwhy.patchers.kept import Kept
 from tellwhy.patchers.options import Options
 from tellwhy.patchers.patching import Patch
 from tellwhy.patchers.spans import Spans
@@ -56,7 +57,8 @@ class Database:
         self.db_forms = options.db
         self.net_forms = options.http
         self.sql = options.sql
-        self.targets: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+        self.targets = Kept()
+        self.known: dict[str, tuple[str | None, dict[str, Any]]] = {}
         self.commenter = None if not enable_commenter else commenter_options or {}
         self.comments_in_spans = enable_attribute_commenter
         self.capture_parameters = capture_parameters

@@ -12,7 +12,8 @@ from opentelemetry.context.context import Context
 from psycopg2.sql import Composable
 
 from tellwhy import diagnostics
-from tellwhy.engine.context import enter, get_context, leave
+from tellwhy.engine.context import SPAN_KEY, enter, get_context, leave
+from tellwhy.engine.span import Unrecorded
 from tellwhy.patchers import live
 from tellwhy.redaction.statements import analyze
 
@@ -27,18 +28,23 @@ if TYPE_CHECKING:
 _KEYS = ("db.query.text", "db.query.summary", "db.operation.name", "db.collection.name")
 _unnamed: Said = (None, None, None, None)
 
+# What is said of a statement is remembered by its text; of those, the analysis itself remembers more.
+_MAX_KNOWN = 512
+_MAX_LENGTH = 2048  # characters
+
 
 def run(database: Database, cursor: Any, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run a cursor's method in a span, unless none is wanted."""
     try:
         span = _begin(database, cursor, method, args, kwargs)
-        if span is None:
-            return method(cursor, *args, **kwargs)
-        if database.commenter is not None and span.is_recording():
-            args = _commented(database, cursor, span, method.__name__, args)
-        token = enter(span)
+        if span is not None:
+            if database.commenter is not None and span.is_recording():
+                args = _commented(database, cursor, span, method.__name__, args)
+            token = enter(span)
     except Exception as error:
         diagnostics.fault("the tracing of a statement", error)
+        span = None
+    if span is None:
         return method(cursor, *args, **kwargs)
     try:
         result = method(cursor, *args, **kwargs)
@@ -51,7 +57,7 @@ def run(database: Database, cursor: Any, method: Any, args: tuple[Any, ...], kwa
         live.end(span)
         raise
     leave(token, span)
-    if span.is_recording():
+    if type(span) is not Unrecorded:
         if database.db_forms[1] and cursor.description is not None and cursor.rowcount >= 0:
             span.set_attribute("db.response.returned_rows", cursor.rowcount)
         live.end(span)
@@ -64,16 +70,17 @@ def _begin(database: Database, cursor: Any, method: Any, args: tuple[Any, ...], 
     if tracer is None:
         return None
     context: Context = get_context()
+    if spans.drops_roots and SPAN_KEY not in context:
+        return None  # nothing of the program runs below a statement that could ask for this one's ids
     if live.is_silenced(context):
         return None
     if spans.eager:
         name, said = _said(database, cursor, method.__name__, args, kwargs)
         return live.begin(spans, tracer, name, live.CLIENT, said, context)
     span = live.begin(spans, tracer, "postgresql", live.CLIENT, None, context)
-    if span is not None and span.is_recording():
+    if span is not None and type(span) is not Unrecorded and span.is_recording():
         name, said = _said(database, cursor, method.__name__, args, kwargs)
-        span.update_name(name)
-        live.fill(span, said)
+        live.describe(span, name, said)
     return span
 
 
@@ -81,26 +88,65 @@ def _said(
     database: Database, cursor: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[str, dict[str, Any]]:
     """Return the span's name and attributes before the statement has run."""
-    said = dict(_target(database, cursor.connection))
-    old, stable = database.db_forms
-    if method == "callproc":
-        text, summary, operation, collection = _called(_argument(args, kwargs, 0, "procname"), said)
-    elif method in ("copy_from", "copy_to"):
-        text, summary, operation, collection = _copied(_argument(args, kwargs, 1, "table"), method)
+    connection = cursor.connection
+    entry = database.targets.get(id(connection))
+    target: dict[str, Any] = (
+        entry[1]
+        if entry is not None and entry[0]() is connection
+        else database.targets.keep(connection, _look_at(database, connection.info))
+    )
+    if method == "execute" or method == "executemany":
+        query = args[0] if args else kwargs.get("query")
+        name, about = (type(query) is str and database.known.get(query)) or _about(database, _text(query, cursor))
     else:
-        sql = _text(_argument(args, kwargs, 0, "sql" if method == "copy_expert" else "query"), cursor)
-        text, summary, operation, collection = _statement(database, sql)
-    if stable:
-        found = zip(_KEYS, (text, summary, operation, collection), strict=True)
-        said.update((key, value) for key, value in found if value)
-    if old and text:
-        said["db.statement"] = text
+        name, about = _about_special(database, cursor, method, args, kwargs)
+    said = {**target, **about}
+    if method == "executemany" or database.capture_parameters:
+        _put_parameters(database, method, args, kwargs, said)
+    return name or target.get("db.namespace") or target.get("db.name") or "postgresql", said
+
+
+def _put_parameters(
+    database: Database, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], said: dict[str, Any]
+) -> None:
     parameters = _argument(args, kwargs, 1, "vars_list" if method == "executemany" else "vars")
-    if method == "executemany" and stable and hasattr(parameters, "__len__") and len(parameters) > 1:
+    if method == "executemany" and database.db_forms[1] and hasattr(parameters, "__len__") and len(parameters) > 1:
         said["db.operation.batch.size"] = len(parameters)
     if database.capture_parameters and parameters is not None and method != "copy_from":
         said["db.statement.parameters"] = str(parameters)
-    return summary or operation or said.get("db.namespace") or said.get("db.name") or "postgresql", said
+
+
+def _about(database: Database, sql: str) -> tuple[str | None, dict[str, Any]]:
+    """Return the name and the attributes of a statement, remembered for the next time."""
+    found = _told(database, _statement(database, sql))
+    # One with a comment may carry a trace's id, and never comes again.
+    if len(sql) <= _MAX_LENGTH and "/*" not in sql:
+        if len(database.known) >= _MAX_KNOWN:
+            database.known.clear()
+        database.known[sql] = found
+    return found
+
+
+def _told(database: Database, said: Said) -> tuple[str | None, dict[str, Any]]:
+    """Return the name and the attributes of text, summary, operation and table."""
+    old, stable = database.db_forms
+    about = {key: value for key, value in zip(_KEYS, said, strict=True) if value} if stable else {}
+    if old and said[0]:
+        about["db.statement"] = said[0]
+    return said[1] or said[2], about
+
+
+def _about_special(
+    database: Database, cursor: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[str | None, dict[str, Any]]:
+    """Return the name and the attributes of a call that is no plain statement."""
+    if method == "callproc":
+        procedure = _argument(args, kwargs, 0, "procname")
+        name, about = _told(database, _called(procedure))
+        return name, {**about, "db.stored_procedure.name": procedure} if isinstance(procedure, str) else about
+    if method in ("copy_from", "copy_to"):
+        return _told(database, _copied(_argument(args, kwargs, 1, "table"), method))
+    return _told(database, _statement(database, _text(_argument(args, kwargs, 0, "sql"), cursor)))
 
 
 def _statement(database: Database, sql: str) -> Said:
@@ -111,10 +157,9 @@ def _statement(database: Database, sql: str) -> Said:
     return {"scrubbed": text, "raw": sql}.get(database.sql), summary, operation, collection
 
 
-def _called(procedure: Any, said: dict[str, Any]) -> Said:
+def _called(procedure: Any) -> Said:
     if not isinstance(procedure, str):
         return _unnamed
-    said["db.stored_procedure.name"] = procedure
     return procedure, f"CALL {procedure}", "CALL", None
 
 
@@ -141,15 +186,6 @@ def _text(query: Any, cursor: Any) -> str:
         except Exception:  # psycopg2 will say what is wrong with it
             return ""
     return ""
-
-
-def _target(database: Database, connection: Any) -> dict[str, Any]:
-    """Return what is said of every statement of a connection."""
-    try:
-        return database.targets[connection]
-    except KeyError:
-        said = database.targets[connection] = _look_at(database, connection.info)
-        return said
 
 
 def _look_at(database: Database, info: Any) -> dict[str, Any]:

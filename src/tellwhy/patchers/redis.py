@@ -13,6 +13,7 @@ import weakref
 
 from tellwhy import diagnostics
 from tellwhy.patchers.instrumentor import Instrumentor
+from tellwhy.patchers.kept import Kept
 from tellwhy.patchers.options import Options
 from tellwhy.patchers.patching import Patch
 from tellwhy.patchers.spans import Spans
@@ -57,7 +58,8 @@ class Store:
         self.says_text = options.sql != "off"
         self.request_hook = request_hook if callable(request_hook) else None
         self.response_hook = response_hook if callable(response_hook) else None
-        self.targets: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+        self.has_hooks = self.request_hook is not None or self.response_hook is not None
+        self.targets = Kept()
 
 
 def _load_and_run(

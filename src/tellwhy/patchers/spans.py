@@ -36,11 +36,24 @@ class Spans:
 
         lean: Whether the tracer is tellwhy's own, so that ``begin`` may be used.
 
-        eager: Whether attributes are needed at the start: the sampler is not a
-            constant one, a processor looks at spans that start, or neither is ours to know.
+        eager: Whether attributes are needed at the start: the sampler may look at
+            them, a processor looks at spans that start, or neither is ours to know.
+
+        drops_roots: Whether a span without a parent is dropped in any case.
     """
 
-    __slots__ = ("_basis", "_on_start", "_provider", "_sampler", "_tracer", "eager", "lean", "on", "scope")
+    __slots__ = (
+        "_basis",
+        "_on_start",
+        "_provider",
+        "_sampler",
+        "_tracer",
+        "drops_roots",
+        "eager",
+        "lean",
+        "on",
+        "scope",
+    )
 
     def __init__(self, scope: str, provider: TracerProvider | None = None) -> None:
         self.scope = scope
@@ -52,6 +65,7 @@ class Spans:
         self._on_start: Any = None
         self.lean = False
         self.eager = True
+        self.drops_roots = False
 
     def current(self) -> Any:
         """Return the tracer in force; None if there is none, or this instrumentation was taken away."""
@@ -101,8 +115,12 @@ class Spans:
         """Find out what may be relied on with the tracer."""
         tracer = self._tracer
         self.lean = hasattr(tracer, "_core") and hasattr(tracer, "begin")
+        self.eager, self.drops_roots = True, False
         if self.lean:
+            from tellwhy.engine.samplers import DROP, reads_attributes
+
             core = tracer._core
             self._sampler, self._on_start = core.sampler, core.on_start
             plan = (core.root, core.remote_sampled, core.remote_unsampled, core.local_sampled, core.local_unsampled)
-            self.eager = core.on_start is not None or not all(type(decider) is int for decider in plan)
+            self.eager = core.on_start is not None or any(map(reads_attributes, plan))
+            self.drops_roots = core.root is DROP

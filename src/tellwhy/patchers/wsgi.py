@@ -141,13 +141,14 @@ def serve(server: Server, call: Callable[..., Any], environ: dict[str, Any], sta
     """Call a WSGI application in a span of its own, unless none is wanted."""
     try:
         exchange = _begin(server, environ)
-        if exchange is None:
-            return call(environ, start_response)
-        answer = _watched(exchange, environ, start_response)
-        environ[KEY] = exchange
-        exchange.enter()
+        if exchange is not None:
+            answer = _watched(exchange, environ, start_response)
+            environ[KEY] = exchange
+            exchange.enter()
     except Exception as error:
         diagnostics.fault("the tracing of a WSGI request", error)
+        exchange = None
+    if exchange is None:
         return call(environ, start_response)
     try:
         result = call(environ, answer)
