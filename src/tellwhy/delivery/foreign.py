@@ -45,7 +45,7 @@ class _ForeignSignalExporter(ForeignExporter):
         if self.unknown:
             attempt.dropped[ABSENT] = attempt.delivered
             attempt.delivered = 0
-            attempt.fail(self.unknown, refused=True, answered=True)
+            attempt.fail(self.unknown, _UNIMPLEMENTED, refused=True, answered=True)
             attempt.absent = True
         return attempt
 

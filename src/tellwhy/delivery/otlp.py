@@ -240,8 +240,8 @@ class OTLPExporter:
                     attempt.drop(part, DROPPED_TOO_LARGE)
                     words = f"413: one {self.signal.one} is larger than the receiver takes"
                     attempt.fail(words, "413", refused=True, answered=True)
-                elif attempt.error is not None and not attempt.refused:
-                    return  # later: the rest stays as it is
+                elif attempt.error is not None and (attempt.absent or not attempt.refused):
+                    return  # later, or never: the rest stays as it is
             else:
                 attempt.drop(attempt.left, ENCODING)
 

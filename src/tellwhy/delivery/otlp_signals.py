@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tellwhy.delivery.otlp import OTLPExporter
-from tellwhy.delivery.signal import LOGS
+from tellwhy.delivery.signal import LOGS, METRICS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,4 +22,15 @@ class OTLPLogExporter(OTLPExporter):
         return encoder_logs.Json if protocol == "http/json" else encoder_logs
 
 
-EXPORTERS = {LOGS: OTLPLogExporter}
+class OTLPMetricExporter(OTLPExporter):
+    """Sends collections of metrics (the SDK's ``MetricsData``); the arguments are those of ``OTLPExporter``."""
+
+    signal = METRICS
+
+    def _load_codec(self, protocol: str) -> Any:
+        from tellwhy.delivery import encoder_metrics
+
+        return encoder_metrics.Json if protocol == "http/json" else encoder_metrics
+
+
+EXPORTERS = {LOGS: OTLPLogExporter, METRICS: OTLPMetricExporter}

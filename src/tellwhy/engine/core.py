@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-from tellwhy.engine.samplers import plan_of
+from tellwhy.engine.samplers import plan_of, recording
 from tellwhy.engine.values import clean_attributes
 
 TYPE_CHECKING = False
@@ -73,6 +73,7 @@ class Core:
         "queue",
         "random_flag",
         "reads_start",
+        "records_unsampled",
         "remote_sampled",
         "remote_unsampled",
         "resource",
@@ -97,6 +98,7 @@ class Core:
     ids: Any  # None: our own random ids
     random_flag: int
     leave_out: Callable[[str, Any], bool] | None  # of spans of servers, for tracers of instrumentations
+    records_unsampled: bool  # what is not sampled is recorded all the same: somebody counts it
     processors: Any  # the active span processor
     resource: Any  # LeanResource or the SDK's Resource
     on_start: Callable[[Any, Any], None] | None
@@ -115,7 +117,15 @@ class Core:
         """Decide by this sampler from now on."""
         plan = plan_of(sampler)
         self.sampler = sampler
+        if self.records_unsampled:
+            plan = recording(plan)
         self.root, self.remote_sampled, self.remote_unsampled, self.local_sampled, self.local_unsampled = plan
+
+    def record_unsampled(self, on: bool) -> None:
+        """Record what is not sampled, too, because somebody counts spans; or no longer."""
+        if on != self.records_unsampled:
+            self.records_unsampled = on
+            self.set_sampler(self.sampler)
 
     def set_ids(self, generator: Any) -> None:
         """Take ids from this generator; None for our own random ids."""

@@ -67,9 +67,10 @@ class Processors:
                 _guarded(processor._on_ending, span)
 
     def on_end(self, span: Any) -> None:
-        """Hand every processor a finished span."""
+        """Hand every processor a finished span; those that count have had it."""
         for processor in self._added:
-            _guarded(processor.on_end, span)
+            if not hasattr(processor, "before"):
+                _guarded(processor.on_end, span)
 
     def shutdown(self) -> None:
         """Shut every processor down."""
@@ -93,15 +94,22 @@ class Processors:
         added = self._added
         core = self._core
         core.processors = self
-        listening = [one for one in added if _listens(one, "on_start")]
-        core.on_start = (listening[0].on_start if len(added) == 1 else self.on_start) if listening else None
+        # Whoever counts spans does so before they are handed on; then the lone processor's own method is called.
+        counting = [one for one in added if hasattr(one, "before")]
+        others = [one for one in added if one not in counting]
+        alone = others[0] if len(others) == 1 else None
+        listening = [one for one in others if _listens(one, "on_start")]
+        core.on_start = (listening[0].on_start if alone else self.on_start) if listening else None
         core.reads_start = any(getattr(one, "reads_start", True) for one in listening)
         core.on_ending = self._on_ending if any(_listens(one, "_on_ending") for one in added) else None
-        core.on_end = self.on_end if len(added) > 1 else added[0].on_end if added else ignore
-        core.queue = getattr(added[0], "direct_queue", None) if len(added) == 1 else None
-        core.attend = added[0].attend if core.queue is not None else _nothing
-        core.over = getattr(added[0], "over", None) if core.queue is not None else None
-        core.cap = added[0].cap if core.over is not None else 0
+        core.on_end = alone.on_end if alone else self.on_end if others else ignore
+        for one in counting:
+            core.on_end = one.before(core.on_end)
+        core.queue = getattr(alone, "direct_queue", None) if not counting else None
+        core.attend = alone.attend if alone and core.queue is not None else _nothing
+        core.over = getattr(alone, "over", None) if core.queue is not None else None
+        core.cap = alone.cap if alone and core.over is not None else 0
+        core.record_unsampled(bool(counting))
 
 
 def connect_foreign(core: Core, active: Any) -> None:
@@ -118,6 +126,7 @@ def connect_foreign(core: Core, active: Any) -> None:
     core.queue = core.over = None
     core.attend = _nothing
     core.cap = 0
+    core.record_unsampled(False)
 
 
 def _listens(processor: Any, method: str) -> bool:

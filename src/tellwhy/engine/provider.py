@@ -140,6 +140,7 @@ class TracerProvider(ApiTracerProvider):
         when_imported("opentelemetry.sdk.trace", _become_the_sdks, lasting=True)
         core = Core()
         core.resource = resource
+        core.records_unsampled = False
         core.set_sampler(sampler)
         core.set_limits(limits)
         core.set_ids(id_generator)

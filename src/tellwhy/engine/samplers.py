@@ -196,6 +196,27 @@ def plan_of(sampler: Any) -> Plan:
     return (ask, ask, ask, ask, ask)
 
 
+def recording(plan: Plan) -> Plan:
+    """Return a plan that records what this one drops, without sampling it."""
+    return tuple((decider or RECORD) if isinstance(decider, int) else _recording(decider) for decider in plan)
+
+
+def _recording(decider: Callable[..., int | SamplingResult]) -> Decider:
+    def decide(*question: Any) -> int | SamplingResult:
+        result = decider(*question)
+        if isinstance(result, int):
+            return result or RECORD
+        if result.decision.value != DROP:
+            return result
+        from opentelemetry.sdk.trace.sampling import Decision
+        from opentelemetry.sdk.trace.sampling import SamplingResult as SdkResult
+
+        attributes = question[4]  # a result that drops has none
+        return SdkResult(Decision.RECORD_ONLY, attributes, result.trace_state)
+
+    return decide
+
+
 def _ours_for(sampler: Any) -> Sampler | None:
     """Return our twin of a built-in sampler of the SDK; None for every other class, subclasses included."""
     kind = type(sampler)

@@ -70,9 +70,15 @@ def exclusion(settings: Settings) -> dict[str, Any]:
 
 def sampler(settings: Settings) -> Any:
     """Return the sampler that the settings name, in the classes of the engine in force."""
-    custom = components.custom_sampler(settings)
-    if custom is not None:
-        return custom
+    chosen = components.custom_sampler(settings) or _built_in(settings)
+    if settings.engine == "sdk" and settings.metrics_exporter != ("none",):
+        from opentelemetry.sdk.trace.sampling import AlwaysRecordSampler
+
+        return AlwaysRecordSampler(chosen)  # what is counted must be recorded; our own engine sees to that itself
+    return chosen
+
+
+def _built_in(settings: Settings) -> Any:
     sampling: Any
     if settings.engine == "lean":
         from tellwhy.sampling import head as sampling

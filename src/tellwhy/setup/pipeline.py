@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tellwhy.resource import Identity
     from tellwhy.settings import Settings
     from tellwhy.setup.logs import LogExport
+    from tellwhy.setup.metrics import Metrics
 
 
 _OF_EXPORT = (
@@ -47,15 +48,29 @@ class Pipeline:
 
     def __init__(self, settings: Settings, identity: Identity) -> None:
         self.settings = settings
+        self.metrics = self._counting(identity)
         self._make_processors()
         self.adopted = False
         self.provider = self._provider(identity)
         self.logs = self._log_export()
+        if self.metrics is not None:
+            self.metrics.build(settings)
         self.lifecycle = Lifecycle(settings.exit_budget, open_spans=getattr(self.provider, "open_spans", None))
         self._take_part()
         self.lifecycle.install()
+        self._start()
+
+    def _start(self) -> None:
         if self.logs is not None:
             self.logs.start()
+        if self.metrics is not None:
+            self.metrics.start()
+
+    def _stop(self) -> None:
+        if self.logs is not None:
+            self.logs.stop()
+        if self.metrics is not None:
+            self.metrics.stop()
 
     def _take_part(self) -> None:
         """Put everyone who delivers under the one deadline of the exit."""
@@ -65,7 +80,22 @@ class Pipeline:
         ]
 
     def _delivering(self) -> list[Any]:
-        return [*self.processors, *(self.logs.outboxes if self.logs is not None else ())]
+        return [
+            *self.processors,
+            *(self.logs.outboxes if self.logs is not None else ()),
+            *(self.metrics.members if self.metrics is not None else ()),
+        ]
+
+    def _of_spans(self) -> list[Any]:
+        """Return everyone who gets spans, those first who only count them."""
+        return [*((self.metrics.spans,) if self.metrics is not None else ()), *self._front]
+
+    def _counting(self, identity: Identity) -> Metrics | None:
+        if self.settings.metrics_exporter == ("none",):
+            return None
+        from tellwhy.setup.metrics import Metrics
+
+        return Metrics(self.settings, identity.name, self.resource)
 
     def _log_export(self) -> LogExport | None:
         if self.settings.logs_exporter == ("none",):
@@ -92,11 +122,11 @@ class Pipeline:
 
         theirs = foreign.present(trace)
         if theirs is not None:
-            foreign.add(theirs, self._front)
+            foreign.add(theirs, self._of_spans())
             self.adopted = True
             return theirs
         attributes = resource.describe(self.settings, identity)
-        provider = engines.build(self.settings, attributes, self._front)
+        provider = engines.build(self.settings, attributes, self._of_spans())
         foreign.put(trace, provider)
         return provider
 
@@ -104,7 +134,7 @@ class Pipeline:
         """Go on with a provider that the program has set after ours, if it takes our processors."""
         if theirs is self.provider or not hasattr(theirs, "add_span_processor"):
             return
-        foreign.add(theirs, self._front)
+        foreign.add(theirs, self._of_spans())
         if not self.adopted:
             foreign.hand_over(self.provider, theirs)
         self.provider = theirs
@@ -122,19 +152,20 @@ class Pipeline:
             )
         if exporting:
             before = self._delivering()
+            self._stop()
+            self.metrics = self._counting(identity)
             self._make_processors()
-            if self.logs is not None:
-                self.logs.stop()
             self.logs = self._log_export()
+            if self.metrics is not None:
+                self.metrics.build(settings)
             for leave in self._leave:
                 leave()
             self._take_part()
-            if self.logs is not None:
-                self.logs.start()
+            self._start()
             if self.adopted:
-                foreign.add(self.provider, self._front)
+                foreign.add(self.provider, self._of_spans())
             else:
-                self.provider.replace_processors(self._front)
+                self.provider.replace_processors(self._of_spans())
             _shut_down(before, settings.exit_budget / 1000)
 
     def flush(self, timeout: float) -> bool:
@@ -152,8 +183,7 @@ class Pipeline:
         from opentelemetry import trace
 
         self.lifecycle.uninstall()
-        if self.logs is not None:
-            self.logs.stop()
+        self._stop()
         _shut_down(self._delivering(), timeout)
         if not self.adopted:
             self.provider.replace_processors([])
