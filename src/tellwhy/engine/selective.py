@@ -29,14 +29,8 @@ class SelectiveTracer(Tracer):
 
     __slots__ = ()
 
-    def start_span(
-        self,
-        name: str,
-        context: Context | None = None,
-        kind: SpanKind = SpanKind.INTERNAL,
-        attributes: Any = None,
-        *args: Any,
-        **kwargs: Any,
+    def start_below(
+        self, parent: Any, name: str, context: Context | None, kind: SpanKind, attributes: Any, *rest: Any
     ) -> Any:
         """Start a span as ``Tracer`` does, unless it is a request's that is to be left out."""
         leave_out = self._core.leave_out
@@ -46,4 +40,4 @@ class SelectiveTracer(Tracer):
                     return left_out_below(get_context() if context is None else context)
             except Exception as error:
                 diagnostics.fault("the exclusion of requests", error)
-        return super().start_span(name, context, kind, attributes, *args, **kwargs)
+        return super().start_below(parent, name, context, kind, attributes, *rest)
