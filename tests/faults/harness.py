@@ -121,7 +121,7 @@ FAULTS = (
     Fault("400", r.status(400), (_REFUSED + "400", _LOST + r"\d+ exit, \d+ http_400"), loses=True),
     Fault("404, then recovers", r.status(404), (_REFUSED + "404", _AGAIN, _LOST + r"\d+ http_404"), loses=True,
           play=_recover),
-    Fault("413 above 4 KB", r.at_most(4096 * 5)),
+    Fault("413 above 20 KB", r.at_most(20_480)),
     Fault("500", r.status(500), (_REFUSED + "500", _LOST + r"\d+ exit, \d+ http_500"), loses=True),
     Fault("502", r.status(502), (_FAILING + "502", _LOST + r"\d+ exit"), loses=True),
     Fault("503, then recovers", r.status(503), (_FAILING + "503", _AGAIN), play=_recover),

@@ -92,10 +92,10 @@ class Sigterm:
         if _is_gevent_in_charge():  # no native threads, but a loop that looks for signals all the time
             self._take_python_handler()
             return
-        import threading
+        with fork.importing():  # of another thread's fork, which would cut the import in two
+            import threading
 
-        import tellwhy.delivery.readable  # noqa: F401  # here, not on our thread: a fork would cut the import in two
-
+            import tellwhy.delivery.readable  # noqa: F401  # here, not on our thread, which a fork always cuts off
         os.set_blocking((pipe := os.pipe())[1], False)
         self._pipe = pipe
         try:
