@@ -55,12 +55,13 @@ def _postgres_variables(postgres: str) -> dict[str, str]:
 # Whatever wants a cluster, sentinels, TLS or Redis' modules would wait for servers that are not there.
 _REDIS_MARKS = "not onlycluster and not redismod and not ssl and not multidb_integration and not cp_integration"
 HOSTS = {
-    "flask": Host("flask", lambda *_: ["tests"], plugins=("no:asyncio",)),
-    "requests": Host("requests", lambda *_: ["tests"]),
-    "psycopg2": Host("psycopg2", lambda *_: ["tests", "-o", "python_files=test_*.py"], _postgres_variables),
+    "flask": Host("flask", lambda *_: ["tests"]),
+    "requests": Host("requests", lambda *_: ["tests"], plugins=("pytest_httpbin.plugin", "pytest_mock")),
+    "psycopg2": Host("psycopg2", lambda *_: ["tests"], _postgres_variables),
     "redis": Host(
         "redis",
         lambda _, redis: ["tests", "-m", _REDIS_MARKS, "--ignore=tests/test_scenario", f"--redis-url={redis}"],
+        plugins=("pytest_asyncio.plugin", "pytest_timeout"),
     ),
 }
 
@@ -72,8 +73,7 @@ class Suite:
         self.folder = _unpacked(host.distribution, folder)
         self.arguments = host.arguments(postgres, redis)
         self.variables = host.variables(postgres)
-        self.plugins = [word for name in ("host_outcomes", "no:tellwhy", "no:cacheprovider", *host.plugins)
-                        for word in ("-p", name)]  # fmt: skip
+        self.plugins = [word for name in ("host_outcomes", *host.plugins) for word in ("-p", name)]
 
     def run(self, chosen: Sequence[str], *, traced: bool) -> tuple[Ends, int]:
         """Run all tests, or those chosen, in a process of its own; returns how they ended, and how many spans came."""
@@ -87,10 +87,11 @@ class Suite:
                 "HOST_OUTCOMES": str(outcomes),
                 "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
                 "TELLWHY_DIAGNOSTICS": "quiet",
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             }
             wrapper = [str(Path(sys.executable).parent / "tellwhy"), "run"] if traced else []
             done = subprocess.run(
-                [*wrapper, sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=no", *self.plugins,
+                [*wrapper, sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", *self.plugins,
                  *(chosen or self.arguments)],
                 cwd=self.folder, env=environ, check=False, capture_output=True, text=True, errors="replace",
             )  # fmt: skip

@@ -15,8 +15,11 @@ from opentelemetry.context.context import Context
 
 from tellwhy import diagnostics
 from tellwhy.engine.context import SPAN_KEY, get_context, leave, put, set_context
+from tellwhy.engine.span import Unrecorded
 from tellwhy.patchers import live
+from tellwhy.patchers.live import SILENT_HTTP
 from tellwhy.patchers.propagation import inject
+from tellwhy.patchers.semconv import METHODS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,31 +130,37 @@ def _begin(client: Client, request: Any) -> Hop | None:
         if live.is_sampled_out(context):
             inject(request.headers, context)
         return None
-    url = request.url
-    if context.get(live.SILENT_HTTP) or (client.excluded is not None and client.excluded(url)):
+    if context.get(SILENT_HTTP):
+        return None
+    if client.excluded is not None and client.excluded(request.url):
         return None
     words = client.words
     method = request.method or "GET"
+    name = method if method in METHODS else words.span_name(words.method(method))
     said = _said(client, request, method) if client.spans.eager else None
-    span = live.begin(client.spans, tracer, words.span_name(words.method(method)), live.CLIENT, said, context)
+    span = live.begin(client.spans, tracer, name, live.CLIENT, said, context)
     if span is None:
         if live.is_sampled_out(context):
             inject(request.headers, context)
         return None
+    inner = Context(context)
+    put(inner, SPAN_KEY, span)
+    if type(span) is Unrecorded and not client.has_hooks:
+        # The next service is told; nothing of the program runs below that could ask.
+        inject(request.headers, inner)
+        return None
+    put(inner, SILENT_HTTP, True)  # what is below requests makes no second span of the same
     before = _hop.get()
     # A hop that has its answer, and is still about: this is where it leads to.
     hop = Hop(client, span, request, before if before is not None and before.span is None else None)
     if span.is_recording():
         if said is None:
-            live.fill(span, _said(client, request, method))
+            live.describe(span, name, _said(client, request, method))
         if hop.first is not hop:
             hop.first.resent += 1
             words.resent(span, hop.first.resent)
     if client.request_hook is not None:
         live.call_hook(client.request_hook, span, request)
-    inner = Context(context)
-    put(inner, SPAN_KEY, span)
-    put(inner, live.SILENT_HTTP, True)  # what is below requests makes no second span of the same
     hop.token = set_context(inner)
     inject(request.headers, inner)
     return hop

@@ -57,6 +57,7 @@ class Client:
         self.excluded = urls.excluded(options.excluded_urls("requests", excluded_urls))
         self.request_hook = request_hook if callable(request_hook) else None
         self.response_hook = response_hook if callable(response_hook) else None
+        self.has_hooks = self.request_hook is not None or self.response_hook is not None
         self.request_headers = Headers(options, "client_request")
         self.response_headers = Headers(options, "client_response")
 

@@ -21,6 +21,8 @@ METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "
 _OTHER: Final = "_OTHER"
 _SYNTHETIC: Final = (("alwayson", "test"), ("googlebot", "bot"), ("bingbot", "bot"))
 _MAX_PATH: Final = 8192  # characters
+_MAX_ORIGINS: Final = 256  # a program may talk to any number of hosts
+_MAX_ORIGIN: Final = 256  # characters
 _MAX_AGENTS: Final = 256  # user agents come from callers, so what is known about them is bounded
 
 
@@ -33,13 +35,14 @@ class HttpWords:
         options: The forms of the semantic conventions, and what is redacted.
     """
 
-    __slots__ = ("_agents", "_all_methods", "_old", "_secrets", "_stable")
+    __slots__ = ("_agents", "_all_methods", "_old", "_origins", "_secrets", "_stable")
 
     def __init__(self, options: Options) -> None:
         self._old, self._stable = options.http
         self._all_methods = options.all_methods
         self._secrets = options.secrets
         self._agents: dict[str, str | None] = {}
+        self._origins: dict[str, tuple[str, int]] = {}
 
     def method(self, given: str) -> str:
         """Return a request's method as it is written: of low cardinality, ``_OTHER`` for unknown ones."""
@@ -124,7 +127,9 @@ class HttpWords:
         """Return what a client's span says before it has an answer."""
         said: dict[str, Any] = {}
         method = given if given in METHODS else self.method(given)
-        scheme, host, port = urls.target(url)
+        end = url.find("/", url.find("://") + 3)  # where most origins end
+        origin = url[:end] if end > 0 else url
+        host, port = self._origins.get(origin) or self._look_at(origin)
         url = self._secrets.url(url)
         if self._stable:
             said["http.request.method"] = method
@@ -133,11 +138,19 @@ class HttpWords:
             said["url.full"] = url
             if host:
                 said["server.address"] = host
-                said["server.port"] = port or (443 if scheme.lower() == "https" else 80)
+                said["server.port"] = port
         if self._old:
             said["http.method"] = method
             said["http.url"] = url
         return said
+
+    def _look_at(self, origin: str) -> tuple[str, int]:
+        """Return the host and the port of a URL, remembered by its beginning."""
+        scheme, host, port = urls.target(origin)
+        found = host, port or (443 if scheme.lower() == "https" else 80)
+        if len(self._origins) < _MAX_ORIGINS and len(origin) < _MAX_ORIGIN:
+            self._origins[origin] = found
+        return found
 
     def user_agent(self, agent: str, said: dict[str, Any], *, server: bool) -> None:
         """Add the user agent, and whether it is a robot's. A client's has the stable name in both forms."""
