@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What does ``@traced`` cost? In all its forms, beside the plain call and OpenTelemetry's SDK.
+What does ``@traced`` cost? In all its forms, beside the plain call and OpenTelemetry's SDK (case 53).
 
 ``python bench/micro_traced.py [--json | --write]``: for each row the median of the rounds in CPU
 time of the calling thread, which take turns, minus what the same work costs untraced. ``--write``

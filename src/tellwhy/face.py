@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from tellwhy.setup.tracing import current
 
 TYPE_CHECKING = False
@@ -45,9 +47,15 @@ def stats() -> dict[str, Any]:
 
     Returns:
 
-        ``produced``, ``delivered``, ``queued``, ``spooled``, ``dropped`` by reason,
-        ``export_failures``, ``last_error``: produced is always the sum of the
-        next three and the drops. Empty while nothing is set up.
+        ``produced``, ``delivered``, ``queued``, ``spooled``, ``folded``, ``dropped`` by
+        reason, ``export_failures``, ``last_error``: produced is always the sum of the
+        next four and the drops. ``snapshots`` were sent of spans that were still open.
+        Of the manual API ``traced_functions``, ``spans_too_short`` (for their
+        ``min_duration``), ``attributes_failed`` and ``annotations_unresolved``. Empty
+        while nothing is set up.
     """
     tracing = current()
-    return {} if tracing is None else tracing.stats()
+    if tracing is None:
+        return {}
+    counts = sys.modules.get("tellwhy.manual.counts")  # who has not used the API has nothing to count
+    return {**tracing.stats(), **(counts.stats() if counts is not None else {})}

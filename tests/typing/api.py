@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Compile-only: what type checkers must make of tellwhy's public names. Checked by mypy and pyright, never run.
+Compile-only: what type checkers must make of tellwhy's public names. Checked by mypy and pyright, never run
+(case 51).
 """
 
 # pyright: strict, reportUnknownLambdaType=false, reportUnknownArgumentType=false, reportUnusedFunction=false
