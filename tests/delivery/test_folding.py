@@ -481,3 +481,18 @@ def test_a_provider_of_the_sdk_may_have_it_too() -> None:
     assert provider.force_flush()
     provider.shutdown()
     assert kept.is_shut_down
+
+
+def test_spans_that_log_are_folded_all_the_same(place: tuple[Place, OtlpReceiver]) -> None:
+    """The ids on a log line are read, not handed on; with metrics of spans on, every span is counted there."""
+    program, receiver = place
+    program.write(
+        "report.py",
+        "import logging, tellwhy\nlogging.basicConfig(format='%(message)s %(span_id)s', level=logging.INFO)\n"
+        "tellwhy.setup_tracing()\n"
+        "@tellwhy.traced\ndef query(number): logging.info('query')\n"
+        "with tellwhy.span('report'):\n    for number in range(300): query(number)\n",
+    )
+    done = program.run("python", "report.py", TELLWHY_SPANS_PER_TRACE="50", OTEL_METRICS_EXPORTER="otlp")
+    assert done.returncode == 0, done.stderr
+    assert sum(span.attributes.get(COUNT, 1) for span in receiver.spans(count=52)) == 301

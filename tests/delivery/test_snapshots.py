@@ -222,6 +222,30 @@ def test_what_was_seen_is_not_folded(receiver: OtlpReceiver) -> None:
     traced.provider.shutdown()
 
 
+def test_a_span_that_changes_while_it_is_copied(receiver: OtlpReceiver, capfd: Any) -> None:
+    """Threads that set attributes and add events at that very moment: no fault, and each copy is whole."""
+    traced = Traced(receiver, interval=60)
+    until = time.monotonic() + 1.5
+    with traced.tracer.start_as_current_span("busy") as span:
+
+        def change(number: int) -> None:
+            step = 0
+            while time.monotonic() < until:
+                step += 1
+                span.set_attribute(f"key {number} {step % 40}", step)
+                span.add_event("step")
+
+        threads = [threading.Thread(target=change, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert traced.provider.force_flush()
+    assert len(copies_of(receiver, "busy")) >= 5
+    assert "fault" not in capfd.readouterr().err
+    traced.provider.shutdown()
+
+
 def test_spans_that_never_end_are_not_kept_in_memory(traced: Traced) -> None:
     """Whoever throws a span away without ending it has thrown it away."""
     span = traced.tracer.start_span("lost")

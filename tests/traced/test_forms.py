@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 import pytest
 from opentelemetry.trace import SpanKind
 
+from tellwhy import diagnostics
 from tellwhy.errors import DecorationError, TellwhyError
 from tellwhy.manual import SpanAttr, span, traced, untraced
 
@@ -300,6 +301,13 @@ def test_decorated_twice(made, said):
     assert twice(1) == 3
     assert made.names == ["inner"]
     assert [line for line in said if "twice" in line] == ["tellwhy: plain is traced twice: the inner @traced counts"]
+
+
+def test_warnings_can_be_silenced(said):
+    """What is said at decoration is tellwhy's own voice: ``TELLWHY_DIAGNOSTICS=quiet`` silences it (rule 10)."""
+    diagnostics.configure("quiet")
+    traced(traced(plain))
+    assert said == []
 
 
 def test_wrapper_of_another_is_not_taken_for_ours(made):

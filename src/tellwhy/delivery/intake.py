@@ -57,20 +57,21 @@ class Intake:
             self.cap, self.over = folding.cap, folding.over
         if len(processors) == 1:
             self.direct_queue = getattr(processors[0], "direct_queue", None)
-        if open_spans:
-            self._show_open(open_spans / 1000)
+        # The console is shown what has ended.
+        showing = [processor for processor in processors if hasattr(processor, "show_open")]
+        if open_spans and showing:
+            self._show_open(showing, open_spans / 1000)
 
     def attend(self) -> None:
         """Do what the length of the direct queue asks for."""
         self._processors[0].attend()
 
-    def _show_open(self, interval: float) -> None:
+    def _show_open(self, showing: Sequence[Any], interval: float) -> None:
         from tellwhy.delivery.snapshots import OpenSpans
 
         spans = OpenSpans(interval)
-        for processor in self._processors:
-            if hasattr(processor, "show_open"):  # the console is shown what has ended
-                processor.show_open(spans)
+        for processor in showing:
+            processor.show_open(spans)
         self.members.insert(0, spans)  # first, for whoever is last shares the exit's time with nobody
         self.on_start = spans.on_start  # type: ignore[method-assign]
 

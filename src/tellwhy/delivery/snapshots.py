@@ -211,5 +211,6 @@ def _copy(span: Span) -> Span | None:
 
 def _state(span: Span) -> Any:
     """Return what tells whether a span has changed, apart from the mark."""
-    attributes = [(key, value) for key, value in span._attributes.items() if key != UNFINISHED]
+    attributes = dict(span._attributes)  # one step: the program may be setting some at this moment
+    attributes.pop(UNFINISHED, None)
     return attributes, len(span._events or ()), len(span._links), span._name, span._status
