@@ -121,6 +121,8 @@ def suppressed() -> _Suppressed:
 
 
 def _suppress_instrumentations() -> Any:
+    # Its import builds the provider, which must not meet modules of ours that are half imported.
+    import opentelemetry.trace  # noqa: F401
     from opentelemetry import context as context_api
 
     context = context_api.get_current()

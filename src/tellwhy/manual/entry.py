@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    # The API first: its import builds the provider, which must not meet modules of ours that are half imported.
+    import opentelemetry.trace  # noqa: F401
+
     from tellwhy.manual import lineage, live, outcome, values
 
     for home in (live, lineage, outcome, values):
