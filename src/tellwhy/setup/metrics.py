@@ -130,7 +130,11 @@ class Metrics:
         )
 
     def _scraped(self, _name: str, settings: Settings) -> Any:
-        raise NotImplementedError
+        from tellwhy.metrics.scrape import Scrape
+
+        host, port = settings.exporter_prometheus_host, settings.exporter_prometheus_port
+        reader = Reader(self.spans, self.sdk_resource)
+        return Scrape(reader, self.sdk_resource, host, port, self.spans.service_name)
 
     def _in_child(self) -> None:
         self.spans.reset()

@@ -183,7 +183,19 @@ class Tracing:
 
     def _start(self) -> None:
         active.prepare(lambda: self._build().provider)
+        if "prometheus" in self.settings.metrics_exporter:
+            self._stand_by()
         self._wait()
+
+    def _stand_by(self) -> None:
+        """Keep what the processes of this service count from here on: a server's workers may all be dead at a time."""
+        from tellwhy.metrics.commons import hold
+
+        settings = self.settings
+        try:
+            hold(settings.exporter_prometheus_host, settings.exporter_prometheus_port, self.identity.name)
+        except OSError as error:
+            diagnostics.warn(f"OTEL_METRICS_EXPORTER=prometheus: {error}")
 
     def _wait(self) -> None:
         """Wait for everything that the program may import, and see to what it has imported."""
