@@ -45,7 +45,7 @@ CONSOLE = [
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    place = Place(tmp_path, OTEL_LOGS_EXPORTER="otlp", OTEL_SERVICE_NAME="shop")
+    place = Place(tmp_path, OTEL_LOGS_EXPORTER="otlp", OTEL_SERVICE_NAME="shop", TELLWHY_EXIT_BUDGET="20000")
     place.write("app.py", PROGRAM)
     return place
 

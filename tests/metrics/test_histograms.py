@@ -20,13 +20,15 @@ def test_explicit_buckets(first: list[int], second: list[int]) -> None:
     """A value on a bound is in the bucket below; what came since a copy is the difference."""
     bounds = (10, 1_000, 10**6, 10**9)
     histogram = Explicit(bounds)
-    for value in first:
-        assert histogram.add(value) == bisect_left(bounds, value)
+    histogram.add_all(first)
     before = histogram.copy()
-    for value in second:
-        histogram.add(value)
+    histogram.add_all(second)
     since = histogram.minus(before)
 
+    expected = [0] * (len(bounds) + 1)
+    for value in first + second:
+        expected[bisect_left(bounds, value)] += 1
+    assert histogram.buckets == expected
     assert (since.count, since.sum, sum(since.buckets)) == (len(second), sum(second), len(second))
     assert (histogram.count, histogram.min, histogram.max) == (
         len(first) + len(second),
@@ -39,8 +41,7 @@ def test_explicit_buckets(first: list[int], second: list[int]) -> None:
 def test_exponential_buckets_are_the_sdks(values: list[int]) -> None:
     """At the scale that came out, every value is in the bucket that the SDK's mapping gives it; never too many."""
     histogram = Exponential(MILLISECOND)
-    for value in values:
-        histogram.add(value)
+    histogram.add_all(values)
     first, counts = histogram.dense()
 
     assert len(counts) <= MAX_SIZE
@@ -61,15 +62,12 @@ def test_exponential_buckets_are_the_sdks(values: list[int]) -> None:
 def test_exponential_difference(first: list[int], second: list[int]) -> None:
     """What came since a copy is exactly what a histogram of it alone, at that scale, would say."""
     histogram = Exponential(MILLISECOND)
-    for value in first:
-        histogram.add(value)
+    histogram.add_all(first)
     before = histogram.copy()
-    for value in second:
-        histogram.add(value)
+    histogram.add_all(second)
     since = histogram.minus(before)
     alone = Exponential(MILLISECOND)
-    for value in second:
-        alone.add(value)
+    alone.add_all(second)
     if alone.scale > since.scale:
         alone._shrink(alone.scale - since.scale)
 

@@ -69,7 +69,7 @@ class Processors:
     def on_end(self, span: Any) -> None:
         """Hand every processor a finished span; those that count have had it."""
         for processor in self._added:
-            if not hasattr(processor, "before"):
+            if not hasattr(processor, "counter"):
                 _guarded(processor.on_end, span)
 
     def shutdown(self) -> None:
@@ -94,18 +94,18 @@ class Processors:
         added = self._added
         core = self._core
         core.processors = self
-        # Whoever counts spans does so before they are handed on; then the lone processor's own method is called.
-        counting = [one for one in added if hasattr(one, "before")]
+        # Whoever counts spans looks at them last before they are handed on, and is not handed any.
+        counting = [one for one in added if hasattr(one, "counter")]
         others = [one for one in added if one not in counting]
         alone = others[0] if len(others) == 1 else None
         listening = [one for one in others if _listens(one, "on_start")]
         core.on_start = (listening[0].on_start if alone else self.on_start) if listening else None
         core.reads_start = any(getattr(one, "reads_start", True) for one in listening)
-        core.on_ending = self._on_ending if any(_listens(one, "_on_ending") for one in added) else None
-        core.on_end = alone.on_end if alone else self.on_end if others else ignore
+        core.on_ending = self._on_ending if any(_listens(one, "_on_ending") for one in others) else None
         for one in counting:
-            core.on_end = one.before(core.on_end)
-        core.queue = getattr(alone, "direct_queue", None) if not counting else None
+            core.on_ending = one.counter(core.on_ending)
+        core.on_end = alone.on_end if alone else self.on_end if others else ignore
+        core.queue = getattr(alone, "direct_queue", None)
         core.attend = alone.attend if alone and core.queue is not None else _nothing
         core.over = getattr(alone, "over", None) if core.queue is not None else None
         core.cap = alone.cap if alone and core.over is not None else 0

@@ -214,6 +214,7 @@ def _recording(decider: Callable[..., int | SamplingResult]) -> Decider:
         attributes = question[4]  # a result that drops has none
         return SdkResult(Decision.RECORD_ONLY, attributes, result.trace_state)
 
+    decide.__dict__[_BLIND] = not reads_attributes(decider)
     return decide
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     Histogram: TypeAlias = Explicit | Exponential
     Attributes: TypeAlias = dict[str, Any]
-    # A duration in ns, or with it: trace id, span id, time in ns since the epoch.
-    Pending: TypeAlias = int | tuple[int, int, int, int]
+    # Duration in ns, trace id, span id, time in ns since the epoch.
+    Measurement: TypeAlias = tuple[int, int, int, int]
 
 MOST_SERIES: Final = 2000  # the specification's default limit of cardinality
 FOLD_AT: Final = 256
@@ -33,15 +33,40 @@ SECOND: Final = 1_000_000_000
 
 
 class Series:
-    """One combination of attributes: its histogram, and for each bucket the latest measurement inside a kept trace."""
+    """
+    One combination of attributes.
 
-    __slots__ = ("attributes", "exemplars", "histogram", "pending")
+    Attributes:
+
+        pending: Durations in ns that are not in the histogram yet.
+
+        latest, slowest: Of what is pending, two that were measured in kept traces:
+            spans of our engine, or measurements. They are for the exemplars.
+
+        peak: The duration of the slowest.
+
+        exemplars: For each bucket the measurement that was chosen last.
+    """
+
+    __slots__ = ("attributes", "exemplars", "histogram", "latest", "peak", "pending", "slowest")
 
     def __init__(self, attributes: Attributes, histogram: Histogram) -> None:
         self.attributes = attributes
         self.histogram = histogram
-        self.exemplars: dict[int, tuple[int, int, int, int]] = {}
-        self.pending: deque[Pending] = deque()
+        self.pending: deque[int] = deque()
+        self.latest: Any = None
+        self.slowest: Any = None
+        self.peak = 0
+        self.exemplars: dict[int, Measurement] = {}
+
+    def note(self, duration: int, kept: Any) -> None:
+        """Let a duration wait for its bucket; ``kept`` is the span or measurement if its trace is kept, else None."""
+        self.pending.append(duration)
+        if kept is not None:
+            self.latest = kept
+            if duration >= self.peak:
+                self.peak = duration
+                self.slowest = kept
 
 
 class Durations:
@@ -105,13 +130,16 @@ class Durations:
             return every
 
     def _fold(self, series: Series) -> None:
-        pending, add, exemplars = series.pending, series.histogram.add, series.exemplars
-        for _ in range(len(pending)):
-            item = pending.popleft()
-            if type(item) is int:
-                add(item)
-            else:
-                exemplars[add(item[0])] = item  # type: ignore[index,assignment]  # the other kind
+        take = series.pending.popleft
+        histogram = series.histogram
+        histogram.add_all([take() for _ in range(len(series.pending))])
+        slowest, latest = series.slowest, series.latest
+        series.slowest = series.latest = None
+        series.peak = 0
+        for one in (slowest, latest):
+            if one is not None:
+                item = one if type(one) is tuple else _measurement(one)
+                series.exemplars[histogram.bucket_of(item[0])] = item
 
     def _overflow(self) -> Series:
         if self.overflow is None:
@@ -121,3 +149,8 @@ class Durations:
                 f"what is new from here on is counted together, marked {OVERFLOW}"
             )
         return self.overflow
+
+
+def _measurement(span: Any) -> Measurement:
+    """Return what a span of our engine says, once it has ended."""
+    return span._end - span._start, span._trace_id, span._span_id, span._end + span._anchor

@@ -38,17 +38,21 @@ class Explicit:
         self.min: int | None = None
         self.max: int | None = None
 
-    def add(self, value: int) -> int:
-        """Count a value; return its bucket."""
-        bucket = bisect_left(self.bounds, value)
-        self.buckets[bucket] += 1
-        self.count += 1
-        self.sum += value
-        if self.min is None or value < self.min:
-            self.min = value
-        if self.max is None or value > self.max:
-            self.max = value
-        return bucket
+    def add_all(self, values: list[int]) -> None:
+        """Count values."""
+        if not values:
+            return
+        bounds, buckets = self.bounds, self.buckets
+        for value in values:
+            buckets[bisect_left(bounds, value)] += 1
+        self.count += len(values)
+        self.sum += sum(values)
+        self.min = min(values) if self.min is None else min(self.min, min(values))
+        self.max = max(values) if self.max is None else max(self.max, max(values))
+
+    def bucket_of(self, value: int) -> int:
+        """Return the bucket that a value belongs to."""
+        return bisect_left(self.bounds, value)
 
     def copy(self) -> Explicit:
         """Return the histogram as it is now."""
@@ -86,8 +90,16 @@ class Exponential:
         self.min: int | None = None
         self.max: int | None = None
 
-    def add(self, value: int) -> int:
-        """Count a value; return a number that values near it share."""
+    def add_all(self, values: list[int]) -> None:
+        """Count values."""
+        for value in values:
+            self._add(value)
+
+    def bucket_of(self, value: int) -> int:
+        """Return a number that values near this one share, whatever the scale: of the powers of 2."""
+        return ceil(log2(value / self.unit)) if value > 0 else -(1 << 10)
+
+    def _add(self, value: int) -> None:
         self.count += 1
         self.sum += value
         if self.min is None or value < self.min:
@@ -96,9 +108,8 @@ class Exponential:
             self.max = value
         if value <= 0:
             self.zero_count += 1
-            return -1
-        exponent = log2(value / self.unit)
-        index = ceil(exponent * 2.0**self.scale) - 1
+            return
+        index = ceil(log2(value / self.unit) * 2.0**self.scale) - 1
         if self.buckets:
             low, high = min(min(self.buckets), index), max(max(self.buckets), index)
             shift = 0
@@ -108,7 +119,6 @@ class Exponential:
                 self._shrink(shift)
                 index >>= shift
         self.buckets[index] = self.buckets.get(index, 0) + 1
-        return ceil(exponent)
 
     def dense(self) -> tuple[int, list[int]]:
         """Return the index of the first bucket, and the counts from there on."""

@@ -90,16 +90,15 @@ class Conventions:
 
     def count(self, span: Any, duration: int, exemplar_bit: int) -> None:
         """Count a span of our engine, from one of our patchers."""
-        kept = span._flags & exemplar_bit
-        item = (duration, span._trace_id, span._span_id, span._end + span._anchor) if kept else duration
-        self._count(span._kind._value_, span._attributes, item)
+        kept = span if span._flags & exemplar_bit else None
+        self._count(span._kind._value_, span._attributes, duration, kept)
 
-    def count_by(self, scope: str, kind: int, attributes: Mapping[str, Any], item: Any) -> None:
+    def count_by(self, scope: str, kind: int, attributes: Mapping[str, Any], duration: int, kept: Any) -> None:
         """Count what a span says, if it is from one of our patchers."""
         if scope.startswith(OURS):
-            self._count(kind, attributes, item)
+            self._count(kind, attributes, duration, kept)
 
-    def _count(self, kind: int, attributes: Mapping[str, Any], item: Any) -> None:
+    def _count(self, kind: int, attributes: Mapping[str, Any], duration: int, kept: Any) -> None:
         keys: tuple[str, ...]
         if kind == _SERVER and "http.request.method" in attributes:
             metric, keys = self.http_server, _HTTP_SERVER
@@ -118,6 +117,6 @@ class Conventions:
                 values,
                 lambda: {key: value for key, value in zip(keys, values, strict=True) if value is not None},
             )
-        series.pending.append(item)
+        series.note(duration, kept)
         if len(series.pending) >= FOLD_AT:
             metric.fold(series)

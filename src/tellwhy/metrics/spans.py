@@ -89,10 +89,13 @@ class SpanMetrics:
     def on_end(self, span: Any) -> None:
         """Count a span of whatever make."""
         context = span.get_span_context()
+        duration = span.end_time - span.start_time
         self._count(
             (span.name, span.kind, span.status.status_code, span.attributes or {}),
-            span.end_time - span.start_time,
-            (context.trace_id, context.span_id, span.end_time) if context.trace_flags & self._exemplar_bit else None,
+            duration,
+            (duration, context.trace_id, context.span_id, span.end_time)
+            if context.trace_flags & self._exemplar_bit
+            else None,
             getattr(span.instrumentation_scope, "name", ""),
         )
 
@@ -105,15 +108,17 @@ class SpanMetrics:
 
     # --------------------------------------------------------------- our own engine
 
-    def before(self, deliver: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Return what counts a span of our engine, and then hands it on. Never raises for its own faults."""
+    def counter(self, before: Callable[[Any], None] | None) -> Callable[[Any], None]:
+        """Return what our engine calls with a span that ends: ``before``, if there is any, and then it is counted."""
         durations, conventions, unusual = self.durations, self.conventions, self._unusual
         exemplar_bit, fold = self._exemplar_bit, durations.fold
         simple = self.by_span and not self._dimensions
         of_scope = conventions.of_scope
 
-        def on_end(span: Any) -> None:
+        def on_ending(span: Any) -> None:
             # One long function on purpose: it is a part of the end of every span.
+            if before is not None:
+                before(span)
             try:
                 status = span._status
                 code = status._status_code
@@ -123,30 +128,30 @@ class SpanMetrics:
                     unusual(span, duration)
                 else:
                     pending = series.pending
-                    if span._flags & exemplar_bit:
-                        pending.append((duration, span._trace_id, span._span_id, span._end + span._anchor))
-                    else:
-                        pending.append(duration)
+                    pending.append(duration)
+                    if span._flags & exemplar_bit:  # Series.note(), without the call
+                        series.latest = span
+                        if duration >= series.peak:
+                            series.peak = duration
+                            series.slowest = span
                     if len(pending) >= FOLD_AT:
                         fold(series)
                     if span._scope in of_scope:
                         conventions.count(span, duration, exemplar_bit)
             except Exception as error:
                 diagnostics.fault("the metrics of a span", error)
-            deliver(span)
 
-        return on_end
+        return on_ending
 
     def _unusual(self, span: Any, duration: int) -> None:
         """Count the first span of a series, or one that is told apart by attributes."""
-        kept = (span._trace_id, span._span_id, span._end + span._anchor) if span._flags & self._exemplar_bit else None
+        kept = span if span._flags & self._exemplar_bit else None
         about = (span._name, span._kind, span._status.status_code, span._attributes)
         self._count(about, duration, kept, span._scope.name)
         self.conventions.learn(span._scope)
 
-    def _count(self, about: Any, duration: int, kept: tuple[int, int, int] | None, scope: str) -> None:
+    def _count(self, about: Any, duration: int, kept: Any, scope: str) -> None:
         name, kind, code, attributes = about
-        item = duration if kept is None else (duration, *kept)
         if self.by_span:
             of_dimensions = tuple(attributes.get(key) for key in self._dimensions)
 
@@ -165,7 +170,7 @@ class SpanMetrics:
 
             key = (name, kind.value, code.value, *of_dimensions)
             series = self.durations.series(key, described)
-            series.pending.append(item)
+            series.note(duration, kept)
             if len(series.pending) >= FOLD_AT:
                 self.durations.fold(series)
-        self.conventions.count_by(scope, kind.value, attributes, item)
+        self.conventions.count_by(scope, kind.value, attributes, duration, kept)
