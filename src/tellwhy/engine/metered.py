@@ -45,7 +45,7 @@ def tracer_class(counts: Any) -> type[Tracer]:
     class MeteredTracer(Tracer):
         __slots__ = ()
 
-        def start_below(self, parent: Any, name: str, context: Context | None, *args: Any) -> Any:
+        def start_below(self, parent: Any, name: str, context: Context | None, /, *args: Any) -> Any:
             span: Any = super().start_below(parent, name, context, *args)
             try:
                 parent = get_current_span(context).get_span_context()

@@ -30,7 +30,7 @@ class SelectiveTracer(Tracer):
     __slots__ = ()
 
     def start_below(
-        self, parent: Any, name: str, context: Context | None, kind: SpanKind, attributes: Any, *rest: Any
+        self, parent: Any, name: str, context: Context | None, kind: SpanKind, attributes: Any, /, *rest: Any
     ) -> Any:
         """Start a span as ``Tracer`` does, unless it is a request's that is to be left out."""
         leave_out = self._core.leave_out

@@ -127,6 +127,7 @@ class Tracer(ApiTracer):
         start_time: int | None,
         record_exception: bool,
         set_status_on_exception: bool,
+        /,
     ) -> Span | Unrecorded | NonRecordingSpan:
         """Do what ``start_span`` does, for a caller who has looked up the parent, which may be None, already."""
         # One long function on purpose: a call would cost as much as ten of these lines.
@@ -262,7 +263,7 @@ class DisabledTracer(Tracer):
 
     __slots__ = ()
 
-    def start_below(self, _parent: Any, _name: str, context: Context | None, *_: Any) -> NonRecordingSpan:
+    def start_below(self, _parent: Any, _name: str, context: Context | None, /, *_: Any) -> NonRecordingSpan:
         """Return a span that is not recorded and has the parent's context."""
         return NonRecordingSpan(get_current_span(context).get_span_context())
 
