@@ -139,6 +139,34 @@ def test_a_fork_during_the_first_delivery(place: Place, receiver: OtlpReceiver) 
     assert Counter(names(receiver)) == {"of the parent": 1, "of a child": 30}
 
 
+def test_a_fork_during_any_import_of_ours(place: Place, receiver: OtlpReceiver) -> None:
+    """Whatever loads late, on whichever thread, is whole in the child: made slow here, so that forks do meet it."""
+    code = (
+        "from importlib.machinery import PathFinder\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if not name.startswith('tellwhy') or threading.current_thread() is threading.main_thread(): return\n"
+        "        spec = PathFinder.find_spec(name, path)\n"
+        "        execute = spec.loader.exec_module\n"
+        "        spec.loader.exec_module = lambda module: (time.sleep(0.2), execute(module))\n"
+        "        return spec\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "thread = threading.Thread(target=span, args=['of the parent']); thread.start()\n"
+        "children = []\n"
+        "for number in range(10):\n"
+        "    time.sleep(0.13)\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        span('of a child'); lifecycle.flush(10); os._exit(0)\n"
+        "    children.append(child)\n"
+        "for child in children: assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    done = run(place, code)
+
+    assert done.returncode == 0, done.stderr
+    assert Counter(names(receiver)) == {"of the parent": 1, "of a child": 10}
+
+
 def test_callbacks_in_a_child(place: Place, receiver: OtlpReceiver) -> None:
     """on_fork_child: called in the child alone, once delivery has started afresh; a failing one is told of."""
     code = (

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor as OfficialProcess
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from faults.receiver import FaultyReceiver, hang, partial, status
-from support.otlp import OtlpReceiver
+from support.otlp import Answer, OtlpReceiver, decode_attributes
 from support.program import Place, wait_until
 from tellwhy.delivery import BatchSpanProcessor, OTLPSpanExporter
 
@@ -196,3 +196,47 @@ def test_in_a_program(tmp_path: Path, asked_for: str) -> None:
         if asked_for == "true"
         else []
     )
+
+
+@pytest.mark.parametrize("down", [False, True], ids=["healthy", "traces-refused"])
+def test_with_a_metrics_exporter_they_come_along(tmp_path: Path, down: bool) -> None:
+    """``OTEL_METRICS_EXPORTER=otlp`` is enough: whoever watches the metrics sees spans and log records being lost."""
+    code = (
+        "import logging, tellwhy\n"
+        "tellwhy.setup_tracing()\n"
+        "for _ in range(5):\n"
+        "    with tellwhy.span('work'): logging.getLogger('shop').warning('hello')\n"
+    )
+    with OtlpReceiver() as receiver:
+        if down:
+            receiver.answer = lambda request: Answer(400) if request.path == "/v1/traces" else Answer()
+        place = Place(
+            tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint, OTEL_METRICS_EXPORTER="otlp", OTEL_LOGS_EXPORTER="otlp"
+        )  # fmt: skip
+        place.write("program.py", code)
+        done = place.run("python", "program.py")
+        (message,) = receiver.metrics()
+
+    assert done.returncode == 0, done.stderr
+    found = {
+        (metric.name.removeprefix("otel.sdk."), decode_attributes(point.attributes).get("error.type", "")): point.as_int
+        for of_resource in message.resource_metrics
+        for of_scope in of_resource.scope_metrics
+        for metric in of_scope.metrics
+        if metric.name.startswith("otel.sdk.") and metric.WhichOneof("data") == "sum"
+        for point in metric.sum.data_points
+    }
+    refused = {("exporter.span.exported", "400"): 5} if down else {}
+    assert found == {
+        ("processor.span.queue.size", ""): 0,
+        ("processor.span.queue.capacity", ""): 2048,
+        ("processor.span.processed", ""): 5,
+        ("exporter.span.exported", ""): 0 if down else 5,
+        ("exporter.span.inflight", ""): 0,
+        ("processor.log.queue.size", ""): 0,
+        ("processor.log.queue.capacity", ""): 2048,
+        ("processor.log.processed", ""): 5,
+        ("exporter.log.exported", ""): 5,
+        ("exporter.log.inflight", ""): 0,
+        **refused,
+    }

@@ -63,6 +63,10 @@ class Fault:
     long: float = 6.0
 
 
+# Whoever hangs is waited for in vain; everyone else gets the time that a starved machine needs.
+_SOON = {"--timeout": "0.3"}
+
+
 def _go_away_at_once(receiver: FaultyReceiver) -> None:
     receiver.go_away()
 
@@ -94,18 +98,20 @@ FAULTS = (
           play=_go_away_at_once),
     Fault("goes away and returns", r.accept, (_FAILING + "connection refused", _AGAIN), takes=True, play=_come_and_go,
           options={"--seconds": "3"}),
-    Fault("flaps", r.accept, play=_flap, may_say=(_FAILING, _AGAIN), takes=True),
-    Fault("never accepts", r.accept, (_FAILING + "no answer", _LOST + r"\d+ exit"), loses=True, accepting=False),
-    Fault("never answers", r.hang, (_FAILING + "no answer", _LOST + r"\d+ exit"), loses=True),
+    Fault("flaps", r.accept, play=_flap, may_say=(_FAILING, _AGAIN), takes=True,
+          options={"--seconds": "3"}),
+    Fault("never accepts", r.accept, (_FAILING + "no answer", _LOST + r"\d+ exit"), loses=True, accepting=False,
+          options=_SOON),
+    Fault("never answers", r.hang, (_FAILING + "no answer", _LOST + r"\d+ exit"), loses=True, options=_SOON),
     Fault("takes and never answers, then recovers", r.take_and_hang, (_FAILING + "no answer", _AGAIN), takes=True,
-          play=_recover, options={"--seconds": "3"}),
+          play=_recover, options={"--seconds": "3", **_SOON}),
     Fault("hangs up", r.hang_up, (_FAILING + "the connection was closed", _LOST + r"\d+ exit"), loses=True),
     Fault("cuts the request", r.accept, (_FAILING + "the connection", _LOST + r"\d+ exit"), loses=True, cutting=True),
     Fault("cuts the answer", r.take_and_cut, (_FAILING + "the connection broke", _LOST + r"\d+ exit"), loses=True,
           takes=True),
     Fault("answers byte by byte", r.drip(0.0005)),
     Fault("answers byte by byte, too slowly", r.drip(0.05), (_FAILING + "no answer", _LOST + r"\d+ exit"), loses=True,
-          takes=True),
+          takes=True, options=_SOON),
     Fault("answers garbage", r.garbage, (_FAILING + "the answer is not HTTP", _LOST + r"\d+ exit"), loses=True),
     Fault("speaks gRPC", r.grpc, (_FAILING + "the answer is not HTTP .this looks like a gRPC port",
           _LOST + r"\d+ exit"), loses=True),
@@ -215,7 +221,7 @@ def says_what_it_should(fault: Fault, outcome: Outcome) -> None:
 def run(fault: Fault, *, control: bool = True, environ: Mapping[str, str] | None = None, **options: object) -> Outcome:
     """Play one fault; ``options`` go to the load."""
     with FaultyReceiver(fault.behave, accepting=fault.accepting, cutting=fault.cutting) as receiver:
-        given = {"--endpoint": receiver.endpoint, "--delay": "100", "--timeout": "0.3", "--first-wait": "0.05",
+        given = {"--endpoint": receiver.endpoint, "--delay": "100", "--timeout": "5", "--first-wait": "0.05",
                  "--budget": "1000", **fault.options,
                  **{f"--{name.replace('_', '-')}": str(value) for name, value in options.items()}}  # fmt: skip
         variables = {**os.environ, **(environ or {})}

@@ -94,13 +94,17 @@ class Outbox:
             self._queue.watch()
 
     def publish(self, meter_provider: Any) -> None:
-        """Show the counts of spans or log records to a meter provider, under the names of the SDK's own."""
-        from tellwhy.delivery.self_metrics import SelfMetrics
+        """
+        Show the counts of spans or log records to a meter provider, under the names of the SDK's own.
 
-        component = getattr(self._exporter, "component", {})
-        self._courier.observe = SelfMetrics(
-            meter_provider, self.signal, self.stats, self._queue.bound, component
-        ).attempted
+        Once: whoever publishes first decides where. Of metrics there is nothing to show, for what waits are collections.
+        """
+        from tellwhy.delivery.self_metrics import WORDS, SelfMetrics
+
+        if self._courier.observe is None and self.signal in WORDS:
+            component = getattr(self._exporter, "component", {})
+            shown = SelfMetrics(meter_provider, self.signal, self.stats, self._queue.bound, component)
+            self._courier.observe = shown.attempted
 
     def put(self, item: Any) -> None:
         """Let something wait for its delivery. Never blocks, never raises; at the bound the oldest makes room."""

@@ -37,7 +37,7 @@ _NEVER_SENT: Final = {
     reasons.AFTER_SHUTDOWN: "already_shutdown",
     reasons.EXIT: "exit",
 }
-_WORDS: Final = {TRACES: ("span", "{span}"), LOGS: ("log", "{log_record}")}
+WORDS: Final = {TRACES: ("span", "{span}"), LOGS: ("log", "{log_record}")}
 _numbers = count()
 
 
@@ -72,7 +72,7 @@ class SelfMetrics:
         exporter: Mapping[str, Any],
     ) -> None:
         meter = provider.get_meter("tellwhy", __version__)
-        word, unit = _WORDS[signal]
+        word, unit = WORDS[signal]
         number = next(_numbers)
         self._stats = stats
         self._processor = _named(f"batching_{word}_processor", number)

@@ -65,6 +65,9 @@ class Pipeline:
             self.logs.start()
         if self.metrics is not None:
             self.metrics.start()
+            for one in self._delivering():
+                if hasattr(one, "publish"):
+                    one.publish(self.metrics.provider)
 
     def _stop(self) -> None:
         if self.logs is not None:
