@@ -97,7 +97,7 @@ class Outbox:
         """
         Show the counts of spans or log records to a meter provider, under the names of the SDK's own.
 
-        Once: whoever publishes first decides where. Of metrics there is nothing to show, for what waits are collections.
+        Once: whoever publishes first decides where. Of metrics nothing is shown: what waits are collections.
         """
         from tellwhy.delivery.self_metrics import WORDS, SelfMetrics
 
