@@ -46,6 +46,10 @@ def _name(command: list[str], folder: Path, environ: dict[str, str] | None = Non
         (["/usr/bin/celery", "-A", "shop.tasks", "worker"], "shop.tasks"),
         (["/usr/bin/celery", "--app=shop", "worker", "-l", "info"], "shop"),
         (["/usr/bin/gunicorn", "-c", "conf.py"], "here"),
+        (["/usr/bin/uwsgi", "--http", "0.0.0.0:80", "--module", "shop.wsgi:application", "--master"], "shop"),
+        (["/usr/bin/uwsgi", "-w", "shop", "-p", "4"], "shop"),
+        (["/usr/bin/uwsgi", "--wsgi-file=shop/app.py"], "shop"),
+        (["/usr/bin/uwsgi", "--ini", "conf.ini"], "here"),
     ],
 )
 def test_name_of_a_launch(tmp_path: Path, command: list[str], expected: str) -> None:
@@ -54,6 +58,13 @@ def test_name_of_a_launch(tmp_path: Path, command: list[str], expected: str) -> 
     folder.mkdir()
 
     assert _name(command, folder) == expected
+
+
+def test_lambda_function(tmp_path: Path) -> None:
+    """On AWS Lambda every program is the runtime client; the function has a name of its own."""
+    command = ["-m", "awslambdaric", "function.handler"]
+
+    assert _name(command, tmp_path, {"AWS_LAMBDA_FUNCTION_NAME": "checkout"}) == "checkout"
 
 
 def test_flask_app_by_variable(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 """
 What program this is, for those who did not name their service.
 
-A name comes from, in this order: the Kubernetes deployment, the project's
-pyproject.toml, the application that a server was given (``gunicorn shop:app``),
-the module or script. A version comes from git, then from pyproject.toml.
+A name comes from, in this order: the Kubernetes deployment, the Lambda function,
+the project's pyproject.toml, the application that a server was given
+(``gunicorn shop:app``), the module or script. A version comes from git, then from pyproject.toml.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown_service:python"  # the specification's word, with the process name behind it
 
 # Servers that are told what application to serve, and options of theirs that take a value.
-_SERVERS = {"gunicorn", "uvicorn", "hypercorn", "waitress-serve", "daphne", "granian", "flask", "celery"}
+_SERVERS = {"gunicorn", "uvicorn", "hypercorn", "waitress-serve", "daphne", "granian", "flask", "celery", "uwsgi"}
 _APP_OPTIONS = ("--app", "-A", "--factory")
+_UWSGI_APP_OPTIONS = ("--module", "-w", "--wsgi", "--wsgi-file", "--file")
 _VALUE_OPTIONS = {
     "-w", "--workers", "-b", "--bind", "-k", "--worker-class", "--threads", "-t", "--timeout", "-c", "--config",
     "--host", "-h", "--port", "-p", "--log-level", "--chdir", "-n", "--name", "-l", "--loglevel", "-P", "--pool",
@@ -59,6 +60,7 @@ class Project:
         """Return the name, and in words where it is from."""
         for name, source in (
             (self._deployment(), "named after the Kubernetes pod"),
+            (self.environ.get("AWS_LAMBDA_FUNCTION_NAME", ""), "named after the Lambda function"),
             (self._pyproject("name"), "named after pyproject.toml"),
             (self._served_application(), "named after the served application"),
             (self._program(), "named after the program"),
@@ -105,9 +107,10 @@ class Project:
         return ""
 
     def _served_application(self) -> str:
-        if os.path.basename(self.script or self.module) not in _SERVERS:
+        server = os.path.basename(self.script or self.module)
+        if server not in _SERVERS:
             return ""
-        target = _application(self.arguments) or self.environ.get("FLASK_APP", "")
+        target = _application(self.arguments, server) or self.environ.get("FLASK_APP", "")
         module = target.partition(":")[0].removesuffix(".py")
         parts = [part for part in module.replace("/", ".").split(".") if part]
         # `shop.wsgi:app` and `shop/app.py` are the shop, whatever its last module is called.
@@ -154,17 +157,19 @@ def _main_program(command: Sequence[str]) -> tuple[str, str, list[str]]:
     return "", "", []
 
 
-def _application(arguments: Sequence[str]) -> str:
+def _application(arguments: Sequence[str], server: str) -> str:
     """Return what a server's command line names as the application."""
     words = iter(arguments)
+    is_uwsgi = server == "uwsgi"  # which is given a configuration as it stands, and options by the hundred
+    options = _UWSGI_APP_OPTIONS if is_uwsgi else _APP_OPTIONS
     positional = ""
     for word in words:
         option, equals, value = word.partition("=")
-        if option in _APP_OPTIONS and option != "--factory":
+        if option in options and option != "--factory":
             return value if equals else next(words, "")
         if word in _VALUE_OPTIONS:
             next(words, None)
-        elif not word.startswith("-") and not positional:
+        elif not word.startswith("-") and not positional and not is_uwsgi:
             positional = word
     return positional if ":" in positional or "." in positional else ""
 

@@ -73,6 +73,7 @@ def test_each_invocation_arrives_before_its_reply(place: Place, receiver: OtlpRe
             assert (kind, reply) == ("response", {"number": number}), running.stderr
             assert numbers(receiver) == list(range(number + 1)), running.stderr
             assert len(receiver.spans()) == 2 * (number + 1)
+    assert {span.service for span in receiver.spans()} == {"shop"}
 
 
 def test_an_error_is_a_reply_too(place: Place, receiver: OtlpReceiver) -> None:

@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
+import sys
+from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -11,6 +16,7 @@ from support.otlp import OtlpReceiver, ReceivedSpan
 from support.program import Place, Running, lines_of_others, wait_until
 
 REQUESTS = 12
+UWSGI = which("uwsgi", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
 
 
 def _ask(server: Running, port: str) -> set[int]:
@@ -48,6 +54,32 @@ def test_gunicorn(place: Place, receiver: OtlpReceiver, flags: list[str]) -> Non
     _assert_every_worker_delivered(spans, pids)
     assert {span.service for span in spans} == {"flask_app"}
     assert done.stderr.count("tellwhy: ") == 1, done.stderr
+
+
+@pytest.mark.skipif(UWSGI is None, reason="uWSGI is not installed")
+@pytest.mark.parametrize("flags", [[], ["--lazy-apps"], ["--enable-threads"]], ids=["plain", "lazy", "threads"])
+def test_uwsgi(place: Place, receiver: OtlpReceiver, engine: str, flags: list[str]) -> None:
+    """``uwsgi --master``: forks behind Python's back; each worker delivers what it served, under its own id."""
+    place.copy("flask_app.py")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+
+    with place.start(
+        "tellwhy", "run", str(UWSGI), "--master", "--processes", "2", "--module", "flask_app:app", "--die-on-term",
+        "--http-socket", f"127.0.0.1:{port}", "--virtualenv", sys.prefix, *flags,
+    ) as server:  # fmt: skip
+        server.wait_for("spawned uWSGI worker 2")
+        server.wait_for("WSGI app 0", count=2 if flags == ["--lazy-apps"] else 1)  # SIGTERM would end the loading alone
+        pids = _ask(server, port)
+        server.wait_for("GET /pid => generated", count=REQUESTS)
+        server.stop(signal.SIGTERM)
+
+    spans = _servers(receiver.spans(count=REQUESTS))
+    assert len({span.span_id for span in spans}) == REQUESTS
+    if engine == "lean" or flags == ["--lazy-apps"]:  # the SDK does not find out that it was forked
+        _assert_every_worker_delivered(spans, pids)
+    assert {span.service for span in spans} == {"flask_app"}
 
 
 @pytest.mark.parametrize("flags", [[], ["--debug"]], ids=["plain", "debug"])

@@ -8,9 +8,7 @@ own engine is compared with.
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
@@ -32,17 +30,6 @@ class OfficialProvider(TracerProvider):
     after_fork: Callable[[], Mapping[str, Any]] | None = None
     """Gives a forked child's own resource attributes; the SDK alone would overwrite a user's instance id."""
 
-    def __init__(self, **parts: Any) -> None:
-        super().__init__(**parts)
-        reference = weakref.ref(self)
-
-        def in_child() -> None:
-            provider = reference()
-            if provider is not None:
-                provider._become_child()
-
-        os.register_at_fork(after_in_child=in_child)
-
     def _handle_fork(self) -> None:
         """
         Leave out what the SDK does in a forked child.
@@ -52,7 +39,8 @@ class OfficialProvider(TracerProvider):
         fork handler, which frees its lock, then runs later.
         """
 
-    def _become_child(self) -> None:
+    def become_child(self) -> None:
+        """Start over in a forked child; called by whoever knows of all forks, also of those that Python is not told."""
         self._tracers_lock = threading.Lock()
         if self.after_fork is not None:
             self.reconfigure(resource_attributes={**self._resource.attributes, **self.after_fork()})

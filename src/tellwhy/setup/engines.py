@@ -43,6 +43,7 @@ def _lean(settings: Settings, resource_attributes: dict[str, Any], processors: I
 
 
 def _official(settings: Settings, resource_attributes: dict[str, Any], processors: Iterable[Any]) -> Any:
+    from tellwhy.delivery import fork
     from tellwhy.engine import official
     from tellwhy.manual.lineage import Lineage
 
@@ -54,6 +55,7 @@ def _official(settings: Settings, resource_attributes: dict[str, Any], processor
         processors,
     )
     provider.after_fork = lambda: resource.after_fork(settings)
+    fork.on_child(provider.become_child)
     lineage: Any = Lineage()
     provider.add_span_processor(lineage)  # what our own spans know of themselves, the SDK's are told
     return provider
