@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
@@ -359,6 +360,38 @@ def test_gunicorn_with_uvicorn(place: Place, receiver: OtlpReceiver, options: tu
 
     assert names(receiver) == sorted(f"GET /{path}" for path in range(10)), done.stderr
     assert done.returncode == 0
+    assert lines_of_ours(done.stderr) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("gunicorn", "-w", "1", "-b", "127.0.0.1:0", "worker_app:app"),
+        ("gunicorn", "-w", "1", "-b", "127.0.0.1:0", "-k", "gthread", "worker_app:app"),
+        ("gunicorn", "-w", "1", "-b", "127.0.0.1:0", "-k", "uvicorn.workers.UvicornWorker", "asgi_by_hand:app"),
+        ("uvicorn", "asgi_by_hand:app", "--port", "0"),
+        ("uvicorn", "asgi_by_hand:app", "--port", "0", "--workers", "2"),
+    ],
+    ids=["gunicorn", "gunicorn-threads", "gunicorn-uvicorn", "uvicorn", "uvicorn-workers"],
+)
+def test_a_stream_that_is_going_on_at_the_stop(place: Place, receiver: OtlpReceiver, command: tuple[str, ...]) -> None:
+    """A graceful stop lets it come to its end: the client has all of it, and its span is a finished one."""
+    with place.start(*command) as server:
+        port = server.wait_for(r"(?:Listening at:|running on) http://127\.0\.0\.1:(\d+)")
+        if "asgi_by_hand:app" in command:
+            server.wait_for("Application startup complete", count=2 if "--workers" in command else 1)
+        connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)
+        connection.request("GET", "/stream")
+        answer = connection.getresponse()
+        first = answer.read(1)
+        server.process.send_signal(signal.SIGTERM)
+        body = first + answer.read()
+        done = server.finish()
+    (span,) = receiver.spans()
+
+    assert body.startswith(b"........")
+    assert span.name == "GET /stream"
+    assert "tellwhy.unfinished" not in span.attributes
     assert lines_of_ours(done.stderr) == []
 
 

@@ -252,6 +252,44 @@ def run(fault: Fault, *, control: bool = True, environ: Mapping[str, str] | None
         )
 
 
+@dataclass
+class Killed:
+    """What became of the spans of a process that was killed with the spool on."""
+
+    ended: int
+    on_disk: int
+    recovered: int
+    duplicates: int
+
+
+def kill_and_start_again(folder: Path, seconds: float) -> Killed:
+    """Let the load run into an outage, kill it with SIGKILL, and let another process find its spool."""
+    spool, progress = folder / "spool", folder / "progress"
+    with FaultyReceiver() as receiver:
+        receiver.go_away()
+        options = {
+            "--endpoint": receiver.endpoint,
+            "--spool": str(spool),
+            "--delay": "100",
+            "--progress": str(progress),
+        }
+        victim = _start({**options, "--rate": "500", "--seconds": "60"}, os.environ)
+        r.pause(seconds)
+        victim.kill()
+        victim.communicate()
+        ended, on_disk = (int(word) for word in progress.read_text().split())
+        receiver.come_back()
+        successor = _start({**options, "--rate": "100", "--requests": "100", "--progress": ""}, os.environ)
+        _, stderr = successor.communicate(timeout=120)
+        assert successor.returncode == 0, stderr
+        killed = Killed(ended, on_disk, receiver.unique - 300, receiver.duplicates)
+    # Between the note of what is on disk and the kill one more file may have been written, and one more request ended.
+    assert killed.on_disk <= killed.recovered <= killed.ended + 3, killed
+    assert not killed.duplicates, "the receiver was away"
+    assert not [path.name for path in spool.iterdir() if path.suffix == ".corrupt"]
+    return killed
+
+
 def _start(options: Mapping[str, str], environ: Mapping[str, str]) -> subprocess.Popen[str]:
     arguments = [part for name, value in options.items() if value != "" for part in (name, value)]
     return subprocess.Popen(

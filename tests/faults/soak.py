@@ -16,8 +16,6 @@ import contextlib
 import os
 import platform
 import re
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -29,7 +27,18 @@ TESTS = Path(__file__).parent.parent
 sys.path.insert(0, str(TESTS))
 
 from faults import receiver as r  # noqa: E402
-from faults.harness import FAULTS, LOAD, MOST_MEMORY, MOST_MOVED, NOISE, Fault, Outcome, is_accounted_for, judge, run  # noqa: E402
+from faults.harness import (  # noqa: E402
+    FAULTS,
+    MOST_MEMORY,
+    MOST_MOVED,
+    NOISE,
+    Fault,
+    Outcome,
+    is_accounted_for,
+    judge,
+    kill_and_start_again,
+    run,
+)
 from faults.receiver import FaultyReceiver, pause, wait_until  # noqa: E402
 
 BUDGET = 2.0  # seconds: the default
@@ -139,25 +148,12 @@ def kill(quick: bool) -> str:
     """kill -9 in the middle of an outage, with the spool on; the next process delivers what was on disk."""
     figures = Figures("run", "ended", "of them on disk", "delivered by the next process", "sent twice", "lost")
     for number in range(2 if quick else 5):
-        with _folder() as folder, FaultyReceiver() as receiver:
-            receiver.go_away()
-            progress = os.path.join(folder, "progress")
-            arguments = ["--endpoint", receiver.endpoint, "--spool", os.path.join(folder, "spool"), "--rate", "500",
-                         "--seconds", "60", "--delay", "100", "--progress", progress]  # fmt: skip
-            victim = subprocess.Popen([sys.executable, str(LOAD), *arguments], stderr=subprocess.DEVNULL)
-            pause(5.0 if quick else 12.0 + number)
-            victim.send_signal(signal.SIGKILL)
-            victim.wait()
-            ended, handed_over = (int(word) for word in Path(progress).read_text().split())
-            receiver.come_back()
-            successor = [*arguments[:4], "--requests", "300", "--rate", "100", "--delay", "100"]
-            subprocess.run([sys.executable, str(LOAD), *successor], stdout=subprocess.DEVNULL, check=True)
-            recovered = receiver.unique - 900
-            duplicates = receiver.duplicates
-        # Between the note of what is on disk and the kill, one more file may have been written.
-        assert handed_over <= recovered <= ended + 3, (ended, handed_over, recovered)
-        assert not duplicates
-        figures.add(number + 1, ended, handed_over, recovered, duplicates, max(0, ended - recovered))
+        with _folder() as folder:
+            killed = kill_and_start_again(Path(folder), 5.0 if quick else 12.0 + number)
+        figures.add(
+            number + 1, killed.ended, killed.on_disk, killed.recovered, killed.duplicates,
+            max(0, killed.ended - killed.recovered),
+        )  # fmt: skip
     return str(figures)
 
 

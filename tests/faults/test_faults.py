@@ -9,10 +9,11 @@ bounded, the program does not feel it, exit keeps its budget, and stderr says ex
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from faults.harness import FAULTS, MOST_MOVED, Fault, judge, run
+from faults.harness import FAULTS, MOST_MOVED, Fault, judge, kill_and_start_again, run
 
 pytestmark = pytest.mark.faults
 
@@ -32,3 +33,11 @@ def test_fault(fault: Fault, record_property: Callable[[str, object], None]) -> 
     record_property("p99_moved_ms", min(moved))
     record_property("rss_mb", outcome.rss_peak_mb)
     assert min(moved) < MOST_MOVED, f"p99 moved by {moved} ms"
+
+
+@pytest.mark.parametrize("seconds", [1.2, 1.7, 2.3])
+def test_kill_9_with_the_spool_on(tmp_path: Path, seconds: float) -> None:
+    """Everything that was on disk arrives, once, from the next process; no file is damaged."""
+    killed = kill_and_start_again(tmp_path, seconds)
+
+    assert killed.recovered > 0

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from traced_program import tracer
 
 
@@ -15,4 +17,7 @@ async def app(scope, receive, send):
                 return
     with tracer.start_as_current_span(f"GET {scope['path']}"):
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        for _ in range(8 if scope["path"] == "/stream" else 0):
+            await send({"type": "http.response.body", "body": b".", "more_body": True})
+            await asyncio.sleep(0.2)
         await send({"type": "http.response.body", "body": b"ok"})
