@@ -221,6 +221,17 @@ class Tracer(ApiTracer):
                 diagnostics.fault(processor_name(core.on_start), error)
         return span
 
+    def dropped_root(self) -> Unrecorded:
+        """Return what ``start_span`` returns without a parent while every root is dropped: for who knows that it is."""
+        core = self._core
+        ids = core.ids
+        return unrecorded(
+            (random_bits(128) or 1) if ids is None else made_trace_id(ids),
+            (random_bits(64) or 1) if ids is None else made_span_id(ids),
+            core.random_flag & _RANDOM,
+            None,
+        )
+
     # -- what the SDK's tracer lets be read -----------------------------------
 
     @property

@@ -192,7 +192,7 @@ def _told_request(original: Any) -> Any:
 
     def full_dispatch_request(self: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = _exchange()
-        if exchange is not None and not exchange.is_left_out:
+        if exchange is not None and exchange.tells:
             _begun(exchange, _context.get().request)
         return original(self, *args, **kwargs)
 

@@ -56,7 +56,7 @@ class Middleware:
     def _called(self, environ: dict[str, Any], start_response: Any) -> Any:
         exchange = environ.get("tellwhy.exchange")
         hook = self._server.request_hook
-        if hook is not None and exchange is not None and not exchange.is_left_out:
+        if hook is not None and exchange is not None and exchange.tells:
             from tellwhy.patchers.live import call_hook
 
             call_hook(hook, exchange.span, environ)

@@ -50,6 +50,7 @@ class Server:
         self.excluded = paths.excluded(options.excluded_paths, excluded)
         self.request_hook = request_hook if callable(request_hook) else None
         self.response_hook = response_hook if callable(response_hook) else None
+        self.has_hooks = self.request_hook is not None or self.response_hook is not None
         self.request_headers = Headers(options, "server_request")
         self.response_headers = Headers(options, "server_response")
         self.comment_tags: Any = None

@@ -37,11 +37,11 @@ _WHOLE = (list, tuple)  # bodies whose iteration runs no code of the application
 class Exchange:
     """One request and its response, as far as it was traced."""
 
-    __slots__ = ("closes_quietly", "context", "error", "is_left_out", "is_whole", "server", "span", "token")
+    __slots__ = ("closes_quietly", "context", "error", "is_whole", "server", "span", "tells", "token")
 
-    def __init__(self, server: Server, span: Any, context: Context, *, is_left_out: bool = False) -> None:
+    def __init__(self, server: Server, span: Any, context: Context, *, tells: bool = True) -> None:
         self.server = server
-        self.is_left_out = is_left_out
+        self.tells = tells  # somebody wants to know: the span is recorded, or there are hooks
         self.span: Any = span
         self.context = context
         self.token: Any = None
@@ -78,13 +78,13 @@ class Exchange:
                 said: dict[str, Any] = {}
                 server.response_headers.put(headers, said)
                 span.set_attributes(said)
-        if server.response_hook is not None and not self.is_left_out:
+        if server.response_hook is not None and self.tells:
             server.call_response_hook(span, environ, status, headers)
 
     def end(self) -> None:
         """End the span; more than once does no harm."""
         span, self.span = self.span, None
-        if span is not None:
+        if span is not None and self.tells:
             live.end(span)
 
 
@@ -181,14 +181,17 @@ def _begin(server: Server, environ: dict[str, Any]) -> Exchange | None:
         kind = live.SERVER
         context = extract(environ, context)
     if server.excluded is not None and server.excluded(environ):
-        return left_out(server, context)
+        return _untold(server, context, left_out_below(context))
+    if server.spans.drops_roots and not server.has_hooks and SPAN_KEY not in context:
+        return _untold(server, context, tracer.dropped_root())
     words = server.words
     said = words.request_of(environ) if server.spans.eager else None
     method = words.method(environ.get("REQUEST_METHOD") or "GET")
     span = live.begin(server.spans, tracer, words.span_name(method), kind, said, context)
     if span is None:
         return None
-    if span.is_recording():
+    is_recorded = span.is_recording()
+    if is_recorded:
         if said is None:
             live.fill(span, words.request_of(environ))
         if server.request_headers and kind is live.SERVER:
@@ -197,15 +200,14 @@ def _begin(server: Server, environ: dict[str, Any]) -> Exchange | None:
     put(inner, SPAN_KEY, span)
     if server.comment_tags is not None:
         put(inner, server.COMMENT_KEY, server.comment_tags)
-    return Exchange(server, span, inner)
+    return Exchange(server, span, inner, tells=is_recorded or server.has_hooks)
 
 
-def left_out(server: Server, context: Context) -> Exchange:
-    """Return an exchange that is not recorded, nor anything below it, here or in the next service."""
-    span = left_out_below(context)
+def _untold(server: Server, context: Context, span: Any) -> Exchange:
+    """Return an exchange that nobody hears of."""
     inner = Context(context)
     put(inner, SPAN_KEY, span)
-    return Exchange(server, span, inner, is_left_out=True)
+    return Exchange(server, span, inner, tells=False)
 
 
 def _request_headers(server: Server, environ: dict[str, Any]) -> dict[str, Any]:
@@ -219,7 +221,7 @@ def _watched(exchange: Exchange, environ: dict[str, Any], start_response: Any) -
     """Return what the application is given as ``start_response``."""
     propagators = sys.modules.get(_PROPAGATORS)
     propagator: Any = None if propagators is None else propagators.get_global_response_propagator()
-    if propagator is None and exchange.server.response_hook is None and not exchange.span.is_recording():
+    if propagator is None and not exchange.tells:
         return start_response
 
     def answer(status: str, headers: list[tuple[str, str]], *exc_info: Any, **kwargs: Any) -> Any:
