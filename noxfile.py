@@ -148,9 +148,40 @@ def bench(session: nox.Session) -> None:
     """Ours beside the peers, as ratios in one run. Each peer has a virtual environment of its own."""
     session.install(".[demo]")
     session.run("python", "bench/run.py", *session.posargs)
+    session.run("python", "bench/patchers.py", *(word for word in session.posargs if word == "--write"))
     write = ["--write"] if "--write" in session.posargs else []
     session.run("python", "bench/growth.py", *write)
     session.run("python", "bench/micro_traced.py", *write)
+
+
+# What the suites of Flask, requests, psycopg2 and redis-py ask for.
+HOSTS = ["flask==3.1.*", "requests==2.34.*", "psycopg2-binary==2.9.*", "redis==8.1.*"]
+HOSTS_TEST = [
+    "pytest==8.*",
+    "pytest-asyncio",
+    "pytest-timeout",
+    "pytest-httpbin",
+    "pytest-mock",
+    "httpbin",
+    "PySocks",
+    "trustme",
+    "asgiref",
+    "python-dotenv",
+    "numpy",
+    "pybreaker",
+    "aiohttp",
+    "xxhash",
+    "ujson",
+    "coverage",
+]
+
+
+@nox.session(python=MAIN)
+def hosts(session: nox.Session) -> None:
+    """The libraries' own test suites end the same under tellwhy as bare, test by test; takes half an hour."""
+    session.install(".[demo]", *HOSTS)
+    session.install(*HOSTS_TEST)  # httpbin pins what pip would otherwise weigh against OpenTelemetry's pins for minutes
+    session.run("python", "tests/hosts/compare.py", *session.posargs)
 
 
 @nox.session(python=MAIN)

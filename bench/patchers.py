@@ -24,11 +24,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import page
 import servers
 import startup
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent / "docs" / "explanation" / "instrumentation-cost.md"
 CACHE = Path(os.environ.get("TELLWHY_BENCH_CACHE", HERE.parent / ".nox" / "bench"))
 HOSTS = ("flask", "psycopg2-binary", "redis", "requests")
 CONTRIB = [f"opentelemetry-instrumentation-{name}" for name in ("flask", "psycopg2", "redis", "requests")]
@@ -191,15 +191,6 @@ def _ways(peers: Iterable[str], mode: str) -> list[Way]:
     return [Way(peer, exported) for peer in peers for exported in modes]
 
 
-def put_between_markers(page: Path, table: str) -> None:
-    """Replace what stands between the page's markers."""
-    text = page.read_text(encoding="utf-8")
-    start, end = "<!-- bench patchers: start -->", "<!-- bench patchers: end -->"
-    head, _, rest = text.partition(start)
-    _, _, tail = rest.partition(end)
-    page.write_text(f"{head}{start}\n\n{table}\n\n{end}{tail}", encoding="utf-8")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
@@ -224,11 +215,11 @@ def main() -> int:
             parts.append(startup.report(pythons, found, options.rounds))
     versions = ", ".join(f"{peer} {_version(peer, python)}" for peer, python in pythons.items())
     hosts = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in HOSTS)
-    parts.append(f"Python {platform.python_version()}, {os.cpu_count()} cores; {versions}; {hosts}; "
+    parts.append(f"{page.machine()}; {versions}; {hosts}; "
                  f"medians of {options.rounds} rounds that take turns.")  # fmt: skip
     print("\n\n".join(parts))
     if options.write:
-        put_between_markers(PAGE, "\n\n".join(parts))
+        page.put(page.PERFORMANCE, "patchers", "\n\n".join(parts))
     return 0
 
 

@@ -204,34 +204,6 @@ def test_the_wrapped_methods_are_still_coroutine_functions(recorder: Recorder) -
     assert not asyncio.iscoroutinefunction(redis.Redis.execute_command)
 
 
-def test_a_cluster_tells_the_node(recorder: Recorder, redis_server: str) -> None:
-    """The server of a cluster's command is the node that it went to."""
-    address = redis.Redis.from_url(redis_server).connection_pool.connection_kwargs
-    cluster = redis.cluster.RedisCluster.__new__(redis.cluster.RedisCluster)
-    node = redis.cluster.ClusterNode("127.0.0.1", 7001, redis.cluster.PRIMARY)
-
-    def answer(self: Any, target: Any, *args: Any, **kwargs: Any) -> bytes:
-        return b"x"
-
-    plain = redis.cluster.RedisCluster._execute_command
-    redis.cluster.RedisCluster._execute_command = answer  # type: ignore[method-assign]
-    execute = redis.cluster.RedisCluster.execute_command
-    redis.cluster.RedisCluster.execute_command = (  # type: ignore[method-assign]
-        lambda self, *args, **kwargs: self._execute_command(node, *args, **kwargs)
-    )
-    RedisInstrumentor().instrument(tracer_provider=recorder.provider)
-    try:
-        cluster.execute_command("GET", "user:1")
-    finally:
-        RedisInstrumentor().uninstrument()
-        redis.cluster.RedisCluster._execute_command = plain  # type: ignore[method-assign]
-        redis.cluster.RedisCluster.execute_command = execute  # type: ignore[method-assign]
-
-    assert address["port"] != 7001
-    span = recorder.only()
-    assert (span.name, span.attributes["server.address"], span.attributes["server.port"]) == ("GET", "127.0.0.1", 7001)
-
-
 def test_hooks_are_called_as_opentelemetrys(recorder: Recorder, client: Any) -> None:
     """Request and response; one that raises does not reach the caller."""
 

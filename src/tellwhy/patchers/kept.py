@@ -29,9 +29,10 @@ class Kept(dict):  # type: ignore[type-arg]  # its subscript would be evaluated
     __slots__ = ()
 
     def keep(self, owner: Any, known: Any) -> Any:
-        """Remember what is known of the owner until it dies; returns it."""
+        """Remember what is known of the owner until it dies, if that can be told; returns it."""
         key = id(owner)
-        self[key] = weakref.ref(owner, self._forgetting(key)), known
+        if type(owner).__weakrefoffset__:
+            self[key] = weakref.ref(owner, self._forgetting(key)), known
         return known
 
     def _forgetting(self, key: int) -> Callable[[Any], None]:

@@ -145,12 +145,20 @@ class RedisInstrumentor(Instrumentor):
 
 
 def _identity(client: Any) -> Any:
-    """Return what a client and its pipelines have in common."""
-    return getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None) or client
+    """Return what a client and its pipelines have in common, of which a weak reference can be made."""
+    common = getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
+    if common is not None and type(common).__weakrefoffset__:
+        return common
+    return getattr(client, "cluster_client", client)  # of an asyncio cluster's pipeline
 
 
 def _store_of(client: Any) -> Store | None:
-    return _clients.get(_identity(client), _everywhere)
+    if not _some_have_their_own:
+        return _everywhere
+    try:
+        return _clients.get(_identity(client), _everywhere)
+    except TypeError:  # no weak reference can be made to it: then nobody has given it options of its own
+        return _everywhere
 
 
 def _replace_methods() -> None:
@@ -177,7 +185,7 @@ def _replace(module: str, owner: str, method: str, make: Any) -> None:
 def _traced(is_batch: bool) -> Any:
     def make(original: Any) -> Any:
         def traced(self: Any, *args: Any, **kwargs: Any) -> Any:
-            store = _store_of(self) if _some_have_their_own else _everywhere
+            store = _store_of(self)
             if store is None:
                 return original(self, *args, **kwargs)
             return _run(store, is_batch, original, self, args, kwargs)
@@ -190,7 +198,7 @@ def _traced(is_batch: bool) -> Any:
 def _traced_async(is_batch: bool) -> Any:
     def make(original: Any) -> Any:
         async def traced(self: Any, *args: Any, **kwargs: Any) -> Any:
-            store = _store_of(self) if _some_have_their_own else _everywhere
+            store = _store_of(self)
             if store is None:
                 return await original(self, *args, **kwargs)
             return await _run_async(store, is_batch, original, self, args, kwargs)
@@ -206,9 +214,12 @@ def _told_node(original: Any) -> Any:
     def execute(self: Any, target_node: Any, *args: Any, **kwargs: Any) -> Any:
         store = _store_of(self)
         if store is not None:
-            from tellwhy.patchers.commands import sent_to
+            try:
+                from tellwhy.patchers.commands import sent_to
 
-            sent_to(store, target_node)
+                sent_to(store, target_node)
+            except Exception as error:
+                diagnostics.fault("the recording of a cluster's node", error)
         return original(self, target_node, *args, **kwargs)
 
     return execute
