@@ -13,17 +13,18 @@ anything out of the ordinary takes the long way through ``span_fields`` and
 
 from __future__ import annotations
 
-from tellwhy import diagnostics
+from tellwhy import diagnostics, redaction
 from tellwhy.delivery import wire
 from tellwhy.delivery.batches import Heads, batches
-from tellwhy.delivery.span_fields import LinkFields, SpanFields, mapping, read, text
+from tellwhy.delivery.span_fields import EventFields, LinkFields, SpanFields, mapping, read, text
 from tellwhy.delivery.truncation import truncate
 from tellwhy.delivery.wire import FLAGS_LOCAL, FLAGS_REMOTE, delimited, pack_double, pack_times, varint
 from tellwhy.engine.span import Span
+from tellwhy.redaction import export
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from tellwhy.delivery.batches import Group, Head
@@ -36,16 +37,19 @@ _FRAME = (6, 12)  # a tag and a length of at most five bytes; for a resource and
 _MOST_KEYS = 2_000  # bounds on the caches' memory; a program that makes up keys or names starts them anew
 _MOST_NAMES = 2_000
 _MOST_INTS = 4_096
-_LONGEST_CACHED = 128  # bytes of a string value whose head is kept
+_LONGEST_CACHED = 128  # bytes of a string value that is kept, and its head
+_MOST_VALUES = 512  # of one key
 
 # Under an attribute key, heads are kept by the length of a string (from 0), by
 # the length of an encoded integer (-2 … -11), and for the other types here:
 _TRUE, _FALSE, _DOUBLE = -20, -21, -22
+_ORDINARY = -30  # is there if the key says nothing of what is below it
 
 _NO_STATUS_LOCAL = b"\x7a\x00" + FLAGS_LOCAL
 _NO_STATUS_REMOTE = b"\x7a\x00" + FLAGS_REMOTE
 
-_heads: dict[str, dict[int, bytes]] = {}
+_heads: dict[str, dict[Any, bytes]] = {}
+_watched: set[str] = set(export.STATEMENTS)  # keys that ask for a look at the attributes together, or at any value
 _ints: dict[int, bytes] = {}
 _names: tuple[dict[str, bytes], ...] = ({}, {}, {}, {}, {})  # by kind, as the API numbers it
 
@@ -140,22 +144,22 @@ def _lean_body(span: Span) -> bytes:
     status = span._status
     code = status.status_code._value_
     if code:
-        parts.append(wire.status(code, status.description or ""))
+        parts.append(wire.status(code, export.message(status.description or "")))
         flags = flags[2:]
     parts.append(flags)
     return b"".join(parts)
 
 
-def _add_attributes(parts: list[bytes], attributes: dict[str, Any]) -> None:
+def _add_attributes(parts: list[bytes], attributes: Mapping[str, Any]) -> None:
     add = parts.append
+    if not _watched.isdisjoint(attributes):
+        attributes = export.watched(attributes, _watched.intersection(attributes))
     known = _heads
     for key, value in attributes.items():
         heads = known.get(key) or _learn(key)
         kind = type(value)
         if kind is str:
-            encoded = value.encode()
-            add(heads.get(len(encoded)) or _string_head(heads, key, len(encoded)))
-            add(encoded)
+            add(heads.get(value) or _string(heads, key, value))
         elif kind is int:
             encoded = _ints.get(value) or _int(value)
             add(heads.get(-len(encoded)) or _head(key, len(encoded), b""))
@@ -166,14 +170,14 @@ def _add_attributes(parts: list[bytes], attributes: dict[str, Any]) -> None:
             add(heads[_DOUBLE])
             add(pack_double(value))
         else:
-            add(delimited(b"\x4a", wire.key_value(key, value)))
+            add(delimited(b"\x4a", wire.key_value(key, export.value(key, value))))
 
 
 def _add_lists(parts: list[bytes], span: Span) -> None:
     dropped = span._dropped or (0, 0, 0)
     if dropped[0]:
         parts.append(b"\x50" + varint(dropped[0]))
-    parts += [delimited(b"\x5a", wire.event(event)) for event in span._events or ()]
+    parts += [delimited(b"\x5a", wire.event(EventFields(event))) for event in span._events or ()]
     if dropped[1]:
         parts.append(b"\x60" + varint(dropped[1]))
     parts += [delimited(b"\x6a", wire.link(LinkFields(link))) for link in span._links]
@@ -188,19 +192,37 @@ def _name(name: str, kind: int) -> bytes:
     known = _names[kind]
     if len(known) >= _MOST_NAMES:
         known.clear()
-    known[name] = field = wire.name_and_kind(name, kind + 1)
+    known[name] = field = wire.name_and_kind(export.text(name), kind + 1)
     return field
 
 
-def _learn(key: str) -> dict[int, bytes]:
+def _learn(key: str) -> dict[Any, bytes]:
     if len(_heads) >= _MOST_KEYS:
-        _heads.clear()
+        _forget()
+    if key not in _watched and export.is_secret(key):
+        _watched.add(key)
+        raise _Watched  # this span takes the long way; the next ones are looked at first
     heads = {-length: _head(key, length, b"") for length in range(2, 12)}
     heads[_TRUE] = _head(key, 2, b"\x10\x01")
     heads[_FALSE] = _head(key, 2, b"\x10\x00")
     heads[_DOUBLE] = _head(key, 9, b"\x21")
+    if export.is_ordinary(key):
+        heads[_ORDINARY] = b""
     _heads[key] = heads
     return heads
+
+
+def _forget() -> None:
+    _heads.clear()
+    _watched.clear()
+    _watched.update(export.STATEMENTS)
+
+
+redaction.when_configured(_forget)
+
+
+class _Watched(Exception):
+    """A key is a secret's."""
 
 
 def _head(key: str, length: int, start: bytes) -> bytes:
@@ -209,12 +231,22 @@ def _head(key: str, length: int, start: bytes) -> bytes:
     return b"\x4a" + varint(len(before) + length) + before + start
 
 
-def _string_head(heads: dict[int, bytes], key: str, length: int) -> bytes:
-    start = b"\x0a" + varint(length)
-    head = _head(key, len(start) + length, start)
-    if length <= _LONGEST_CACHED:
-        heads[length] = head
-    return head
+def _string(heads: dict[Any, bytes], key: str, value: str) -> bytes:
+    """Return a string attribute without its secrets, and remember it: most values come again."""
+    encoded = (export.text(value) if _ORDINARY in heads else export.string(key, value)).encode()
+    length = len(encoded)
+    head = heads.get(length)
+    if head is None:
+        start = b"\x0a" + varint(length)
+        head = _head(key, len(start) + length, start)
+        if length <= _LONGEST_CACHED:
+            heads[length] = head
+    field = head + encoded
+    if len(value) <= _LONGEST_CACHED:
+        if len(heads) >= _MOST_VALUES:
+            heads = _learn(key)
+        heads[value] = field
+    return field
 
 
 def _int(value: int) -> bytes:
@@ -233,7 +265,7 @@ heads_around = Heads(_around)
 
 
 def _resource(resource: Any) -> tuple[bytes, bytes]:
-    attributes = wire.attributes(b"\x0a", mapping(read(resource, "attributes")))
+    attributes = wire.attributes(b"\x0a", export.attributes(mapping(read(resource, "attributes"))))
     return delimited(b"\x0a", attributes), _schema_url(resource)
 
 
@@ -243,7 +275,7 @@ def _scope(scope: Any) -> tuple[bytes, bytes]:
     parts = [
         delimited(b"\x0a", wire.utf8(text(read(scope, "name")))),
         delimited(b"\x12", wire.utf8(text(read(scope, "version")))),
-        wire.attributes(b"\x1a", mapping(read(scope, "attributes"))),
+        wire.attributes(b"\x1a", export.attributes(mapping(read(scope, "attributes")))),
     ]
     return delimited(b"\x0a", b"".join(parts)), _schema_url(scope)
 

@@ -17,6 +17,7 @@ from tellwhy.delivery.batches import Heads, batches
 from tellwhy.delivery.encoder import MAX_BYTES
 from tellwhy.delivery.span_fields import SpanFields, mapping, read, text
 from tellwhy.delivery.truncation import truncate
+from tellwhy.redaction import export
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,11 +58,11 @@ def _body_of(fields: SpanFields) -> bytes:
 
 
 def _around(resource: Any, scope: Any) -> Head:
-    of_resource = without_defaults(attributes=attributes_of(mapping(read(resource, "attributes"))))
+    of_resource = without_defaults(attributes=attributes_of(export.attributes(mapping(read(resource, "attributes")))))
     of_scope = without_defaults(
         name=text(read(scope, "name")),
         version=text(read(scope, "version")),
-        attributes=attributes_of(mapping(read(scope, "attributes"))),
+        attributes=attributes_of(export.attributes(mapping(read(scope, "attributes")))),
     )
     return (
         dump(of_resource).encode(),

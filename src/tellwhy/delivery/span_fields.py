@@ -4,10 +4,13 @@ What does a span say, as plain values that every wire format can write?
 
 For spans that are not ours (a ``ReadableSpan`` of any make), for those of ours
 that hold something unusual, for truncation and for JSON. Nothing here raises:
-what cannot be read is left empty, and the span goes out without it.
+what cannot be read is left empty, and the span goes out without it. Nor do
+secrets leave here, whoever has put them there.
 """
 
 from __future__ import annotations
+
+from tellwhy.redaction import export
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,9 +30,9 @@ class EventFields:
     __slots__ = ("attributes", "dropped_attributes", "name", "timestamp")
 
     def __init__(self, event: Any) -> None:
-        self.name = text(read(event, "name"))
+        self.name = export.text(text(read(event, "name")))
         self.timestamp = uint64(read(event, "timestamp"))
-        self.attributes = mapping(read(event, "attributes"))
+        self.attributes = dict(export.attributes(mapping(read(event, "attributes"))))
         self.dropped_attributes = uint32(read(event, "dropped_attributes"))
 
 
@@ -43,7 +46,7 @@ class LinkFields:
         self.trace_id = integer(read(context, "trace_id")) & _UINT128
         self.span_id = integer(read(context, "span_id")) & _UINT64
         self.remote = bool(read(context, "is_remote"))
-        self.attributes = mapping(read(link, "attributes"))
+        self.attributes = dict(export.attributes(mapping(read(link, "attributes"))))
         self.dropped_attributes = uint32(read(link, "dropped_attributes"))
 
 
@@ -78,11 +81,11 @@ class SpanFields:
         parent = read(span, "parent")
         self.parent_span_id = integer(read(parent, "span_id")) & _UINT64 if parent else None
         self.parent_remote = bool(read(parent, "is_remote")) if parent else False
-        self.name = text(read(span, "name"))
+        self.name = export.text(text(read(span, "name")))
         self.kind = _kind(read(span, "kind"))
         self.start = uint64(read(span, "start_time"))
         self.end = uint64(read(span, "end_time"))
-        self.attributes = mapping(read(span, "attributes"))
+        self.attributes = dict(export.attributes(mapping(read(span, "attributes"))))
         self.dropped_attributes = uint32(read(span, "dropped_attributes"))
         self.events = [EventFields(event) for event in sequence(read(span, "events"))]
         self.dropped_events = uint32(read(span, "dropped_events"))
@@ -91,7 +94,7 @@ class SpanFields:
         status = read(span, "status")
         code = read(read(status, "status_code"), "value")
         self.status_code = code if code in (1, 2) else 0
-        self.status_message = text(read(status, "description"))
+        self.status_message = export.message(text(read(status, "description")))
 
 
 def read(thing: Any, name: str) -> Any:

@@ -14,7 +14,7 @@ from tellwhy.redaction.words import REDACTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from tellwhy.redaction.redactor import Redactor
@@ -24,6 +24,7 @@ __all__ = [
     "REDACTED",
     "analyze",
     "configure",
+    "current",
     "is_secret_key",
     "mask_dsn",
     "mask_headers",
@@ -40,6 +41,7 @@ __all__ = [
 
 _current: Redactor | None = None
 _patterns: str | None = None
+_to_tell: list[Callable[[], None]] = []
 
 
 def _redactor() -> Redactor:
@@ -50,6 +52,11 @@ def _redactor() -> Redactor:
 
         _current = Redactor(_patterns)
     return _current
+
+
+def current() -> Redactor:
+    """Return the redactor in force."""
+    return _current or _redactor()
 
 
 def configure(patterns: str | None) -> list[str]:
@@ -66,7 +73,14 @@ def configure(patterns: str | None) -> list[str]:
     """
     global _current, _patterns
     _current, _patterns = None, patterns
+    for forget in _to_tell:
+        forget()
     return _redactor().problems if patterns else []
+
+
+def when_configured(forget: Callable[[], None]) -> None:
+    """Call back whenever what was found before may no longer hold."""
+    _to_tell.append(forget)
 
 
 def is_secret_key(key: str) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Way = Callable[[str, str, Keys], str]
 
 _MAX_KEYS: Final = 4096
-_MAX_DEPTH: Final = 8  # of maps and lists in a log record's body; what is deeper goes
+_MAX_DEPTH: Final = 32  # of maps and lists; encoders cut before that, and what is deeper goes
 _HEADER_PREFIXES: Final = (
     "http.request.header.",
     "http.response.header.",
@@ -82,16 +82,25 @@ class Redactor:
             with commas between them.
     """
 
-    __slots__ = ("_regexes", "_ways", "keys", "problems")
+    __slots__ = ("_regexes", "_ways", "has_own_regexes", "keys", "problems")
 
     def __init__(self, patterns: str | None = None) -> None:
         globs, self._regexes, self.problems = parse(patterns or "")
         self.keys: Final = Keys(globs)
+        self.has_own_regexes: Final = bool(self._regexes)
         self._ways: dict[str, Way | None] = {}
 
     def is_secret_key(self, key: str) -> bool:
         """Say whether a key names a secret."""
         return self.keys.name(key)
+
+    def is_secret(self, key: str) -> bool:
+        """Say whether whatever stands under an attribute's key is a secret."""
+        return self._way_of(key) is _secret
+
+    def is_ordinary(self, key: str) -> bool:
+        """Say whether nothing is known of an attribute's key: its text may be anything, mostly harmless."""
+        return self._way_of(key) is None and key not in _STATEMENTS
 
     def url(self, url: str) -> str:
         """Return a URL without its secrets."""
@@ -121,10 +130,7 @@ class Redactor:
 
             text: Whether a string of any other key is searched like free text.
         """
-        try:
-            way = self._ways[key]
-        except KeyError:
-            way = self._learn(key)
+        way = self._way_of(key)
         if way is None:
             if text:
                 way = _text
@@ -150,12 +156,19 @@ class Redactor:
             if redacted is not value and redacted != value:
                 changed[key] = redacted
         if sql:
-            for key in _STATEMENTS:
-                if key in attributes and isinstance(text := changed.get(key, attributes[key]), str):
-                    scrubbed = self._statement(text, attributes)
-                    if scrubbed != text:
-                        changed[key] = scrubbed
+            changed |= self.statements({**attributes, **changed} if changed else attributes)
         return {**attributes, **changed} if changed else None
+
+    def statements(self, attributes: Mapping[str, Any]) -> dict[str, str]:
+        """Return those statements that scrubbing changes, scrubbed as the dialect that the attributes name."""
+        changed: dict[str, str] = {}
+        for key in _STATEMENTS:
+            text = attributes.get(key)
+            if isinstance(text, str):
+                scrubbed = self._statement(text, attributes)
+                if scrubbed != text:
+                    changed[key] = scrubbed
+        return changed
 
     def _statement(self, text: str, attributes: Mapping[str, Any]) -> str:
         system = attributes.get("db.system.name") or attributes.get("db.system") or "other_sql"
@@ -164,6 +177,12 @@ class Redactor:
         from tellwhy.redaction.statements import analyze
 
         return analyze(text, str(system))[0]
+
+    def _way_of(self, key: str) -> Way | None:
+        try:
+            return self._ways[key]
+        except KeyError:
+            return self._learn(key)
 
     def _learn(self, key: str) -> Way | None:
         way = self._way(key)

@@ -77,9 +77,12 @@ _BEHIND_HYPHEN: Final = lazy(_searches("-"))
 _OTHERS: Final = lazy(_searches("AJG9KCT:"))
 _ALL: Final = lazy("|".join(f"{before}{mark}{after}" for _, before, mark, after in SHAPES))
 _SHORTEST: Final = 16
+_SHORTEST_SIGN: Final = 6  # "pin=12"
+_SHORTEST_CARD: Final = 13
 _CAPITALS_AND_DIGITS: Final = bytes(0x30 if 48 <= c <= 57 or 65 <= c <= 90 else c for c in range(256))
 _RUN: Final = lazy(rb"0000[ -]?0000")
 _SMALL_LETTERS: Final = bytes(range(97, 123))
+_DIGITS: Final = lazy(r"[2-6][0-9](?<![0-9][2-6][0-9])[0-9 -]{10,20}[0-9](?![0-9])")
 # Digits in a row, or in groups as they are printed on cards: 4-4-4-4 and 4-6-4/5.
 _CARD: Final = lazy(
     r"[2-6](?<![\w.][2-6])(?<![0-9][-:][2-6])(?:[0-9]{12,18}"
@@ -100,6 +103,31 @@ def _holds_token(text: str, is_dense: bool) -> bool:
         # The other shapes all have capitals, which uuids and hashes do not.
         or (is_dense and not text.islower() and _OTHERS.search(text) is not None)
     )
+
+
+def worth_a_search(text: str) -> bool:
+    """Say whether a text has any sign of a secret; what has none needs no search."""
+    if len(text) < _SHORTEST_SIGN:
+        return False
+    if (
+        "=" in text
+        or ":" in text
+        or '"' in text
+        or "'" in text
+        or "@" in text
+        or "//" in text
+        or " -" in text
+        or "earer " in text
+        or "asic " in text
+        or "</" in text
+    ):
+        return True
+    if len(text) < _SHORTEST_CARD:
+        return False
+    if text.islower():  # issuers' keys without a capital have an underscore, and numbers of cards are left
+        return ("_" in text and _BEHIND_UNDERSCORE.search(text) is not None) or _DIGITS.search(text) is not None
+    is_dense = dense(text)
+    return _holds_token(text, is_dense) or (is_dense and _CARD.search(text) is not None)
 
 
 def redact_tokens(text: str, word: str) -> str:

@@ -72,8 +72,16 @@ def exporters(settings: Settings) -> list[tuple[str, SpanExporter]]:
             continue
         exporter = made(f"OTEL_TRACES_EXPORTER={name}", lambda name=name: _exporter(name, settings))
         if exporter is not None:
-            found.append((name, exporter))
+            found.append((name, _private(exporter)))
     return found
+
+
+def _private(exporter: Any) -> Any:
+    """Return an exporter that lets no secrets out."""
+    from tellwhy.delivery.otlp import OTLPSpanExporter
+    from tellwhy.delivery.redacting import RedactingExporter
+
+    return exporter if isinstance(exporter, OTLPSpanExporter) else RedactingExporter(exporter)
 
 
 def _exporter(name: str, settings: Settings) -> Any:

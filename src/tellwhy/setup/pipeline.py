@@ -7,6 +7,7 @@ import time
 
 from tellwhy import diagnostics, resource
 from tellwhy.delivery.lifecycle import Lifecycle
+from tellwhy.redaction import export
 from tellwhy.settings import ROWS
 from tellwhy.setup import components, engines, foreign
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _OF_EXPORT = (
+    "sql",
     "exporter_",
     "bsp_",
     "blrp_",
@@ -115,6 +117,7 @@ class Pipeline:
     def _make_processors(self) -> None:
         """Make those who deliver, and what the provider gets of them."""
         settings = self.settings
+        export.configure(sql=settings.sql)
         delivering = [
             components.processor(name, exporter, settings) for name, exporter in components.exporters(settings)
         ]
