@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from support.otlp import OtlpReceiver
@@ -233,3 +235,37 @@ def test_secrets_are_not_said(place: Place) -> None:
     assert "authorization=****" in done.stdout
     for secret in ("s3cr3t", "hunter2"):
         assert secret not in done.stdout + done.stderr
+
+
+SECRET = "hunter2Zq9"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_HEADERS", f"authorization=Bearer {SECRET},x-api-key={SECRET}"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", f"Authorization: Bearer {SECRET}"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", f"x-honeycomb-team {SECRET}"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://user:{SECRET}@127.0.0.1:9"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"http://127.0.0.1:9/v1/traces?api_key={SECRET}"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", f"postgresql://user:{SECRET}@127.0.0.1:9"),
+        ("OTEL_RESOURCE_ATTRIBUTES", f"deploy.api_key={SECRET},service.namespace=shop"),
+        ("OTEL_TRACES_SAMPLER", f"https://user:{SECRET}@sampler"),
+        ("TELLWHY_TRUST_INCOMING", f"header:x-gateway={SECRET}"),
+        ("TELLWHY_TRUST_INCOMING", f"headers:x-gateway={SECRET}"),
+    ],
+)
+@pytest.mark.parametrize("level", ["normal", "debug"])
+def test_no_secret_of_the_configuration_is_said(tmp_path: Path, variable: str, value: str, level: str) -> None:
+    """Neither at start nor about an outage, nor at exit, nor by ``tellwhy settings`` in any of its forms."""
+    place = Place(tmp_path, **{"TELLWHY_DIAGNOSTICS": level, "TELLWHY_EXIT_BUDGET": "500", variable: value})
+    place.copy("one_span.py")
+
+    said = place.wrapped("python", "one_span.py")
+    shown = [place.run("tellwhy", "settings", *flags) for flags in ((), ("--json",), ("--all",))]
+
+    assert said.returncode == 0
+    assert lines_of_ours(said.stderr)
+    for done in (said, *shown):
+        assert SECRET not in done.stdout + done.stderr
+    assert variable in shown[0].stdout

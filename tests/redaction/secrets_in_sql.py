@@ -227,6 +227,14 @@ DATABASES = [
     ),
     Kind(
         "Database errors",
+        "Redis: rule of ACL SETUSER",
+        "text",
+        f"Error in ACL SETUSER modifier '{W}': Syntax error",
+        (W,),
+        ("Error in ACL SETUSER modifier", "Syntax error"),
+    ),
+    Kind(
+        "Database errors",
         "Redis: unknown command",
         "text",
         f"unknown command 'SETT', with args beginning with: 'k' '{W}' ",

@@ -64,6 +64,19 @@ TEXTS = [
         "WRONGTYPE",
         secrets=("6fa459ea-ee8a-4ca4-894e-db77e160355e",),
     ),
+    _text(
+        "option in a list of arguments, subprocess",
+        f"Command '['backup', '--password', '{W}', '--dir', '/srv']' returned non-zero exit status 1.",
+        "'--dir', '/srv'",
+        "exit status 1",
+    ),
+    _text(
+        "query in a query, an access log",
+        f'"GET /login?next=/y?token%3D{W}%26page%3D2 HTTP/1.1" 200',
+        "GET /login?next=/y?token%3D",
+        "page%3D2",
+        "200",
+    ),
     _text("option of a command", f"exit 1: backup --password {W} --dir /srv", "--dir /srv"),
     _text(
         "Pydantic's repeated input",

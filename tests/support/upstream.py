@@ -15,6 +15,7 @@ import http.server
 import threading
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if path.startswith("/redirect"):
             left = int(path.removeprefix("/redirect") or 1) - 1
             self._reply(302, b"", {"Location": f"/redirect{left}" if left else "/ok"})
+        elif path == "/says":
+            self._reply(200, b"ok", dict(parse_qsl(self.path.partition("?")[2])))
+        elif path == "/moved":
+            self._reply(302, b"", {"Location": f"/ok?{self.path.partition('?')[2]}"})
         elif path.startswith("/flaky"):
             tries = sum(one.path == self.path for one in self.server.seen)
             self._reply(503 if tries < 3 else 200, b"ok", {})
@@ -74,7 +79,11 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 class Upstream:
-    """The service, on a free loopback port. ``/ok``, ``/redirectN``, ``/flaky…``, ``/slow``; else 404."""
+    """
+    The service, on a free loopback port. ``/ok``, ``/redirectN``, ``/flaky…``, ``/slow``; else 404.
+
+    ``/says?Name=value`` answers with these headers, ``/moved?…`` leads to ``/ok?…``.
+    """
 
     def __init__(self) -> None:
         self._server = _Server()

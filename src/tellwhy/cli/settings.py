@@ -7,6 +7,7 @@ import os
 import sys
 
 from tellwhy.cli.flags import UsageError, describe_flags, take_flags
+from tellwhy.redaction import redact_text
 from tellwhy.settings import ROWS, load, read_pyproject
 
 TYPE_CHECKING = False
@@ -51,14 +52,19 @@ def main(argv: Sequence[str]) -> int:
 def as_table(settings: Settings, problems: Sequence[Problem], *, everything: bool) -> str:
     """Return the settings for people: those that somebody set, or all."""
     names = [name for name in ROWS if everything or settings.origin(name) != "default"]
-    rows = [(ROWS[name].variable, settings.shown(name) or "-", settings.origin(name)) for name in names]
+    rows = [(ROWS[name].variable, _shown(settings, name) or "-", settings.origin(name)) for name in names]
     lines = _columns([("setting", "value in force", "from"), *rows]) if rows else []
     if not everything:
         left = len(ROWS) - len(names)
         lines.append(f"{left} settings have their default; --all shows them" if left else "")
     if problems:
-        lines += ["", "rejected:", *(f"  {problem}" for problem in problems)]
+        lines += ["", "rejected:", *(f"  {redact_text(str(problem))}" for problem in problems)]
     return "\n".join(lines)
+
+
+def _shown(settings: Settings, name: str) -> str:
+    """Return a value as people may see it: somebody shares a screen, or pastes this into an issue."""
+    return redact_text(settings.shown(name) or "")
 
 
 def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -76,7 +82,7 @@ def as_json(settings: Settings, problems: Sequence[Problem]) -> str:
                 "variable": row.variable,
                 "flag": f"--{row.key}",
                 "keyword": name,
-                "value": settings.shown(name) or None,
+                "value": _shown(settings, name) or None,
                 "origin": settings.origin(name),
             }
             for name, row in ROWS.items()
@@ -84,7 +90,7 @@ def as_json(settings: Settings, problems: Sequence[Problem]) -> str:
         "problems": [
             {
                 "setting": problem.setting,
-                "cause": problem.cause,
+                "cause": redact_text(problem.cause),
                 "consequence": problem.consequence,
                 "severity": problem.severity,
             }

@@ -30,7 +30,7 @@ _COLON: Final = lazy(
 _DOUBLE_QUOTE: Final = lazy(
     r'"(?:(?<=alue ")|(?<=near ")|(?<=oken ")|(?<=ment ")|(?<=sion ")|(?<=fter ")|(?<=host name ")(?=[^"]*@))'
 )
-_SINGLE_QUOTE: Final = lazy(r"'(?:(?<=entry ')|(?<=near ')|(?<=alue ')|(?<=alue b')|(?<=mand '))")
+_SINGLE_QUOTE: Final = lazy(r"'(?:(?<=entry ')|(?<=near ')|(?<=alue ')|(?<=alue b')|(?<=mand ')|(?<=fier '))")
 
 # Where a value with line breaks ends: at the next part of PostgreSQL's message, of SQLAlchemy's, of a trace.
 _SECTION: Final = lazy(
@@ -58,6 +58,7 @@ _ENCLOSED: Final = (
     (" entry '", ("' for key",)),
     (" value: '", ("' for column", "'")),
     ("near '", ("' at line",)),
+    (" modifier '", ("': ",)),  # Redis, of ACL SETUSER
     # A connection's string that was torn at the wrong character: what is shown is a piece of the password.
     ('missing "=" after "', ('" in connection',)),
     ('host name "', ("@",)),

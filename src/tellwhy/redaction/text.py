@@ -36,6 +36,8 @@ _BEARER: Final = lazy(
 )
 _BASIC: Final = lazy(r"(?<=[Bb]asic )[A-Za-z0-9+/_\-]{6,}={0,2}")
 _OPTION: Final = lazy(r"""-(?<!\S-)-?([A-Za-z][\w\-]{2,40})[ \t]+(?!-)(?:"([^"]*)|'([^']*)|([^\s"']+))""")
+_OPTION_IN_LIST: Final = lazy(r"""(["'])--?([A-Za-z][\w\-]{2,40})\1,\s*(["'])((?:[^"'\\]|\\.|(?!\3)["'])*)\3""")
+_ENCODED_PAIR: Final = lazy(r"""(?<![\w.\-])([\w.\-]{2,80})%3[Dd]((?:[^\s"'&<>%]|%(?!26))+)""")
 # mysql -phunter2, redis-cli -a hunter2, sshpass -p hunter2, curl -u user:hunter2
 _SHORT_OPTION: Final = lazy(
     r"(\b(?:mysql\w*|mariadb\w*)\b[^\n|;]{0,200}?\s-p|\b(?:redis-cli|valkey-cli)\b[^\n|;]{0,200}?\s-a\s+"
@@ -65,6 +67,10 @@ def redact_text(text: str, keys: Keys) -> str:
         text = _BASIC.sub(_redact_basic, text)
     if "-" in text and (" -" in text or text[0] == "-"):
         text = _redact_options(text, keys)
+    if "'-" in text or '"-' in text:
+        text = _OPTION_IN_LIST.sub(lambda match: _by_name(match, 2, 4, keys), text)
+    if "%3" in text:
+        text = _ENCODED_PAIR.sub(lambda match: _by_param(match, keys), text)
     if "(" in text and _PAIR.search(text):
         text = _PAIR.sub(lambda match: _by_name(match, 2, 4, keys), text)
     if "<" in text and "</" in text:
@@ -102,6 +108,11 @@ def _redact_basic(match: Match[str]) -> str:
     except (binascii.Error, ValueError):
         return match[0]
     return REDACTED if b":" in decoded else match[0]
+
+
+def _by_param(match: Match[str], keys: Keys) -> str:
+    """Redact ``token%3D…``: a query inside of a query, as access logs have it."""
+    return f"{match[1]}{match[0][len(match[1]) :][:3]}{REDACTED}" if keys.param(match[1]) else match[0]
 
 
 def _by_name(match: Match[str], name: int, value: int, keys: Keys) -> str:

@@ -342,6 +342,7 @@ def _setup(overrides: Mapping[str, Any], *, child: bool = False) -> Tracing | No
     if child and settings.children == "off":
         return None
     _refuse(settings, problems)
+    diagnostics.mask = None if settings.sdk_disabled and not problems else _masked  # what is off loads nothing
     diagnostics.configure(settings.diagnostics)  # type: ignore[arg-type]  # its grammar allows the levels only
     if not child:
         for problem in problems:
@@ -357,6 +358,12 @@ def _setup(overrides: Mapping[str, Any], *, child: bool = False) -> Tracing | No
     if _current.enabled:
         _current._start()
     return _current
+
+
+def _masked(line: str) -> str:
+    from tellwhy import redaction  # loaded for the first line that may need it
+
+    return redaction.redact_text(line)
 
 
 def _refuse(settings: Settings, problems: tuple[Problem, ...]) -> None:
