@@ -30,10 +30,21 @@ class Options:
     each a bool. ``headers`` holds the captured headers by side, as regular
     expressions; ``excluded`` the excluded URLs by library and under ``""`` the
     general ones; ``excluded_paths`` those that are named as paths; ``secrets`` knows
-    what is redacted; ``sql`` is ``scrubbed``, ``raw`` or ``off``.
+    what is redacted; ``sql`` is ``scrubbed``, ``raw`` or ``off``, and ``sql_parameters``
+    holds names and positions of parameters that are recorded.
     """
 
-    __slots__ = ("all_methods", "db", "excluded", "excluded_paths", "headers", "http", "secrets", "sql")
+    __slots__ = (
+        "all_methods",
+        "db",
+        "excluded",
+        "excluded_paths",
+        "headers",
+        "http",
+        "secrets",
+        "sql",
+        "sql_parameters",
+    )
 
     def __init__(
         self,
@@ -43,12 +54,14 @@ class Options:
         sql: str,
         redact: str | None,
         excluded_paths: tuple[str, ...] = (),
+        sql_parameters: tuple[str, ...] = (),
     ) -> None:
         self.http = _forms("http", opt_in)
         self.db = _forms("database", opt_in)
         self.headers = headers
         self.excluded = excluded
         self.excluded_paths = excluded_paths
+        self.sql_parameters = frozenset(sql_parameters)
         self.sql = sql
         self.secrets = Secrets(redact)
         self.all_methods = bool(os.environ.get("OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS"))
@@ -67,6 +80,7 @@ class Options:
             settings.sql,
             settings.redact,
             settings.excluded_paths,
+            settings.sql_parameters,
         )
 
     @classmethod
@@ -85,6 +99,7 @@ class Options:
             read("TELLWHY_SQL") or "scrubbed",
             read("TELLWHY_REDACT"),
             _paths(read("TELLWHY_EXCLUDED_PATHS")),
+            _words(read("TELLWHY_SQL_PARAMETERS")),
         )
 
     def excluded_urls(self, library: str, given: str | None = None) -> str:

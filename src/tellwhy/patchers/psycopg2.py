@@ -62,6 +62,7 @@ class Database:
         self.commenter = None if not enable_commenter else commenter_options or {}
         self.comments_in_spans = enable_attribute_commenter
         self.capture_parameters = capture_parameters
+        self.parameters = options.sql_parameters
 
 
 def _load_and_run(database: Database, cursor: Any, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

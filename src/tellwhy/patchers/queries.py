@@ -31,6 +31,7 @@ _unnamed: Said = (None, None, None, None)
 # What is said of a statement is remembered by its text; of those, the analysis itself remembers more.
 _MAX_KNOWN = 512
 _MAX_LENGTH = 2048  # characters
+_MAX_PARAMETER = 1024  # characters of a parameter that is recorded
 
 
 def run(database: Database, cursor: Any, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -101,7 +102,7 @@ def _said(
     else:
         name, about = _about_special(database, cursor, method, args, kwargs)
     said = {**target, **about}
-    if method == "executemany" or database.capture_parameters:
+    if method == "executemany" or database.capture_parameters or database.parameters:
         _put_parameters(database, method, args, kwargs, said)
     return name or target.get("db.namespace") or target.get("db.name") or "postgresql", said
 
@@ -114,6 +115,18 @@ def _put_parameters(
         said["db.operation.batch.size"] = len(parameters)
     if database.capture_parameters and parameters is not None and method != "copy_from":
         said["db.statement.parameters"] = str(parameters)
+    if database.parameters and method == "execute" and parameters is not None:
+        for key, value in _wanted(parameters, database.parameters):
+            said[f"db.query.parameter.{key}"] = str(value)[:_MAX_PARAMETER]
+
+
+def _wanted(parameters: Any, names: frozenset[str]) -> list[tuple[str, Any]]:
+    """Return those parameters that were asked for, by name or by position."""
+    if hasattr(parameters, "keys"):
+        return [(key, parameters[key]) for key in parameters if key in names]
+    if isinstance(parameters, (list, tuple)):
+        return [(str(place), value) for place, value in enumerate(parameters) if str(place) in names]
+    return []
 
 
 def _about(database: Database, sql: str) -> tuple[str | None, dict[str, Any]]:

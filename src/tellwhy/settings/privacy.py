@@ -35,6 +35,12 @@ class Privacy:
         "scrubbed",
         "SQL in spans: literals replaced, as it is, or not at all.",
     )
+    sql_parameters: Setting[tuple[str, ...]] = Setting(
+        "TELLWHY_SQL_PARAMETERS",
+        g.words,
+        (),
+        "Parameters of statements to record, by name or by position from 0: `order_id,0`. None unless named.",
+    )
     excluded_paths: Setting[tuple[str, ...]] = Setting(
         "TELLWHY_EXCLUDED_PATHS",
         g.Checked(
