@@ -496,3 +496,37 @@ def test_spans_that_log_are_folded_all_the_same(place: tuple[Place, OtlpReceiver
     done = program.run("python", "report.py", TELLWHY_SPANS_PER_TRACE="50", OTEL_METRICS_EXPORTER="otlp")
     assert done.returncode == 0, done.stderr
     assert sum(span.attributes.get(COUNT, 1) for span in receiver.spans(count=52)) == 301
+
+
+def test_a_span_that_ends_in_a_finalizer_of_the_thread_that_sorts() -> None:
+    """Garbage is collected at any allocation, also while spans are sorted: what it ends is sorted next."""
+    import gc
+
+    traced = Traced()
+    produced = 0
+
+    class Cycle:
+        """Ends a span like those around it when it is collected."""
+
+        def __init__(self) -> None:
+            self.me = self
+            self.span = traced.tracer.start_span("step")
+
+        def __del__(self) -> None:
+            self.span.end()
+
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        with traced.span("request"):
+            for _ in range(300):
+                Cycle()
+                with traced.span("step"):
+                    for _ in range(2):
+                        with traced.span("query"):
+                            pass
+                produced += 4
+            gc.collect()
+    finally:
+        gc.set_threshold(*before)
+    traced.check(produced + 1)

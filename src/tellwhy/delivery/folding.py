@@ -16,6 +16,7 @@ by then is delivered.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from time import perf_counter_ns
 
 from tellwhy.delivery import fork
@@ -121,6 +122,8 @@ class Folding:
         """Forget everything: what was held is the parent's to deliver."""
         # Reentrant: a span may end in a signal handler or a finalizer of the thread that holds it.
         self._lock = threading.RLock()
+        self._is_sorting = False
+        self._waiting: deque[tuple[Span, Span]] = deque()
         self._is_leaving = False
         self._traces: dict[int, _Trace] = {}  # by the entry span's id
         self._gone: dict[int, int] = {}  # the latest folded spans: id -> the parent's
@@ -132,25 +135,41 @@ class Folding:
     def over(self, span: Span, root: Span) -> None:
         """Take a sampled span with which its trace has reached its cap, or that ended later."""
         with self._lock:
+            if self._is_sorting:  # in a signal handler or finalizer of the thread that sorts: one after the other
+                self._waiting.append((span, root))
+                return
             trace = self._traces.get(root._span_id)
             if trace is not None and self._is_one_more(span, trace):
                 return
-            ready = self._sorted(span, root)
-            # A late child's parent may have been folded: then it hangs under the parent's parent.
-            for one in ready if self._gone else ():
-                self._adopt(one)
+            self._is_sorting = True
+            try:
+                ready = self._sorted(span, root)
+                for one in ready if self._gone else ():
+                    self._adopt(one)
+            finally:
+                self._is_sorting = False
         for one in ready:
             if one is span and one is not root and root._tally > self.cap and self._is_crowded():
                 next(self._dropped.numbers)
             else:
                 self._forward(one)
+        while self._waiting:
+            self.over(*self._waiting.popleft())
 
     def release(self) -> None:
         """Deliver what is held: the process may be about to end, or to be frozen."""
         with self._lock:
-            ready = [span for trace in list(self._traces.values()) for span in self._all_of(trace)]
+            if self._is_sorting:
+                return
+            self._is_sorting = True
+            try:
+                ready = [span for trace in list(self._traces.values()) for span in self._all_of(trace)]
+            finally:
+                self._is_sorting = False
         for span in ready:
             self._forward(span)
+        while self._waiting:
+            self.over(*self._waiting.popleft())
 
     # ------------------------------------------------- as a member of the exit
 
