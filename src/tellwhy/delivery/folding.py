@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tellwhy.delivery.stats import Snapshot
     from tellwhy.engine.span import Span
 
-    Key: TypeAlias = "tuple[str, Any, Any]"  # name, kind, error.type
+    Key: TypeAlias = "tuple[Any, ...]"  # name, kind, error.type; and the id of one that must stay apart
 
 COUNT: Final = "tellwhy.folded.count"
 """How many spans a span stands for, itself included."""
@@ -43,7 +43,7 @@ TOTAL: Final = "tellwhy.folded.duration.total"
 LEAST: Final = "tellwhy.folded.duration.min"
 """How long the fastest of them took, in seconds."""
 MOST: Final = "tellwhy.folded.duration.max"
-"""How long the slowest of them took, in seconds: this one."""
+"""How long the slowest of them took, in seconds: this one, unless another one is referred to."""
 
 _LONGEST_HELD: Final = 60_000_000_000  # ns that a fold waits for the end of its parent
 _MOST_NAMES: Final = 256  # folds of one trace at a time; a further name is delivered as it comes
@@ -81,13 +81,17 @@ class _Trace:
 
     def __init__(self) -> None:
         self.folds: dict[int, dict[Key, Fold]] = {}  # by the parent's span id
-        self.kept: set[int] = set()  # open spans that must be delivered, for a child of theirs was
+        self.kept: set[int] = set()  # spans that must be delivered, for a child of theirs was
         self.names = 0
         self.full_since = perf_counter_ns()
         self.since = 0  # the first of the folds
 
+    def is_hung_under(self, span: Span) -> bool:
+        """Tell whether a span, though it has ended, must be delivered for what hangs under it."""
+        return span._span_id in self.kept or span._span_id in self.folds
+
     def keep(self, span_id: int) -> None:
-        """Note that a span must not be folded."""
+        """Note that a span must be delivered, for one below it was, or will be."""
         self.kept.add(span_id)
         if len(self.kept) > _MOST_KEPT:  # most of them have ended long ago: keep all that is open now
             self.kept.clear()
@@ -243,6 +247,8 @@ class Folding:
         if span is root:
             del self._traces[root._span_id]
             return [*self._opened(below, span), *self._all_of(trace), span]
+        if self._gone:
+            self._adopt(span)
         parent = _parent_id(span)
         if _is_told_singly(span, trace):
             trace.kept.discard(span._span_id)
@@ -259,7 +265,7 @@ class Folding:
         folds = trace.folds.get(parent)
         known = None if folds is None else folds.get(key)
         if known is not None:
-            self._join(known, Fold(span, below))
+            self._join(known, Fold(span, below), trace)
         elif trace.names >= _MOST_NAMES or self._held >= _MOST_HELD:
             trace.keep(parent)
             ready += [*self._opened(below, span), span]
@@ -270,21 +276,31 @@ class Folding:
             self._held += 1
         return ready
 
-    def _join(self, fold: Fold, other: Fold, *, held: bool = False) -> None:
-        """Let one fold stand for another one too, whose span, if it was held, is held no more."""
-        slower, faster = (other, fold) if other.most > fold.most else (fold, other)
-        self._forget(faster.span)
-        for key, lower in faster.below.items():
-            known = slower.below.get(key)
+    def _join(self, fold: Fold, other: Fold, trace: _Trace, *, held: bool = False) -> None:
+        """
+        Let one fold stand for another one too.
+
+        The slower span is the one that stays, but for one that somebody hangs under. The
+        other one is gone; if it was held, it is held no more.
+        """
+        staying, going = (other, fold) if other.most > fold.most else (fold, other)
+        if trace.is_hung_under(going.span):
+            staying, going = going, staying
+        self._forget(going.span)
+        for key, lower in going.below.items():
+            known = staying.below.get(key)
             if known is None:
-                slower.below[key] = lower
+                staying.below[key] = lower
+            elif trace.is_hung_under(known.span) and trace.is_hung_under(lower.span):
+                apart = (*key, lower.span._span_id)
+                staying.below[apart] = lower
             else:
-                self._join(known, lower, held=True)
-        fold.span, fold.below = slower.span, slower.below
+                self._join(known, lower, trace, held=True)
+        fold.span, fold.below = staying.span, staying.below
         fold.count += other.count
         fold.total += other.total
         fold.least = min(fold.least, other.least)
-        fold.most = slower.most
+        fold.most = max(fold.most, other.most)
         self._folded += 1
         self._held -= held
 
