@@ -38,12 +38,17 @@ if TYPE_CHECKING:
 
 _FILTER_RETURNS_RECORD: Final = sys.version_info >= (3, 12)
 
+_current = ids.current
 _mode: Mode = "off"
 _json: JsonFormatter
 _logging: Any = None
 """The module, once installed: the program may never import it."""
 _originals: dict[str, Any] = {}
 """What stood where our functions stand; kept for those who still hold one of ours."""
+_original_format: Any = None
+_is_original_plain = False
+_stream: Any = object
+_plain_formatter: Any = None
 _in_place: set[str] = set()
 """Which of them are, or may be underneath what others have put there since."""
 _shortcut = False
@@ -96,8 +101,22 @@ def install(mode: Mode = "fields", service_name: str = "") -> Callable[[], None]
         _restore(logging.Handler, "format", _format)
     else:
         _replace(logging.Handler, "format", _format)
+        _look_at_format(logging)
     _mode = mode
+    _make_room(logging.LogRecord)
     return uninstall
+
+
+def _make_room(kind: Callable[..., Any]) -> None:
+    """
+    Let CPython know of our attributes while it still learns which ones records have.
+
+    The first instances of a class decide which attributes all of them keep in
+    place; those that come later cost each record a dict, and twice the time.
+    """
+    record = kind("tellwhy", 0, "", 0, "", (), None)
+    for name in (*ids.FIELDS, "message", "asctime"):  # the latter two are what formatters add
+        setattr(record, name, "")
 
 
 def uninstall() -> None:
@@ -108,6 +127,13 @@ def uninstall() -> None:
         _restore(_logging.Filterer, "filter", _filter)
         _restore(_logging.Handler, "format", _format)
     ids.name_service("")  # also lets the latest span go
+
+
+def _look_at_format(logging: Any) -> None:
+    global _original_format, _is_original_plain, _stream, _plain_formatter
+    _original_format = _originals["format"]
+    _is_original_plain = getattr(_original_format, "__globals__", None) is vars(logging)
+    _stream, _plain_formatter = logging.StreamHandler, logging.Formatter
 
 
 def _replace(owner: Any, name: str, ours: Callable[..., Any]) -> None:
@@ -127,7 +153,7 @@ def _restore(owner: Any, name: str, ours: Callable[..., Any]) -> None:
 def _filter(self: logging.Filterer, record: Any) -> Any:
     """Add the ids to a record that has none, then do as `logging.Filterer.filter` does."""
     try:
-        if hasattr(record, "otelTraceID"):
+        if hasattr(record, "otelTraceID"):  # here before, at its logger
             if not hasattr(record, "trace_flags"):  # from OpenTelemetry's own record factory
                 _add_missing(record)
         elif hasattr(record, "trace_id") or hasattr(record, "span_id"):
@@ -143,7 +169,7 @@ def _filter(self: logging.Filterer, record: Any) -> Any:
                 record.otelSpanID,
                 record.otelTraceSampled,
                 record.otelServiceName,
-            ) = ids.current()
+            ) = _current()
     except Exception as error:
         diagnostics.fault("logs: adding ids to a record", error)
     if self.filters or not _shortcut:
@@ -160,32 +186,25 @@ def _add_missing(record: Any) -> None:
 
 def _format(self: logging.Handler, record: logging.LogRecord) -> Any:
     """Return what this handler writes for a record, with the ids in it."""
-    if _mode == "json" and _writes_plain_lines(self):
+    formatter = self.formatter
+    # A formatter of a class of the program's own may hide things: what it returns is the message then.
+    if _mode == "json" and (formatter is None or type(formatter) is _plain_formatter) and isinstance(self, _stream):
         try:
             return _json.format(record)
         except Exception as error:
             diagnostics.fault("logs: writing a JSON line", error)
-    text = _originals["format"](self, record)  # its exceptions are the program's
+    if formatter is not None and _is_original_plain:
+        text: Any = formatter.format(record)  # what the method does, without another call; exceptions are the program's
+    else:
+        text = _original_format(self, record)
     try:
-        if not isinstance(text, str) or _is_json(text):
-            return text
-        if _mode == "json" and _is_stream(self):
+        if _mode == "text":
+            return _with_ids(self, text, record)
+        if _mode == "json" and isinstance(text, str) and not _is_json(text) and isinstance(self, _stream):
             return _json.format_text(record, text)
-        if _mode == "text" and not _is_queue(self):
-            return _with_ids(text, record)
     except Exception as error:
         diagnostics.fault("logs: adding ids to a line", error)
     return text
-
-
-def _is_stream(handler: logging.Handler) -> bool:
-    return isinstance(handler, _logging.StreamHandler)
-
-
-def _writes_plain_lines(handler: logging.Handler) -> bool:
-    # A formatter of a class of the program's own may hide things: what it returns is the message then.
-    formatter = handler.formatter
-    return _is_stream(handler) and (formatter is None or type(formatter) is _logging.Formatter)
 
 
 def _is_queue(handler: logging.Handler) -> bool:
@@ -198,9 +217,13 @@ def _is_json(text: str) -> bool:
     return text.startswith("{") and text.rstrip().endswith("}")
 
 
-def _with_ids(text: str, record: logging.LogRecord) -> str:
+def _with_ids(handler: logging.Handler, text: Any, record: Any) -> Any:
     trace_id = record.__dict__.get("otelTraceID", "0")
-    if trace_id == "0" or trace_id in text:  # a format that shows it, a line that was logged again
+    # What has the id already is a format that shows it, or a line that was logged again.
+    if trace_id == "0" or not isinstance(text, str) or trace_id in text or _is_json(text) or _is_queue(handler):
         return text
+    ids_of_span = f" trace_id={trace_id} span_id={record.otelSpanID}"
+    if "\n" not in text:
+        return text + ids_of_span
     line, newline, rest = text.partition("\n")  # a traceback follows the line that has the message
-    return f"{line} trace_id={trace_id} span_id={record.__dict__['otelSpanID']}{newline}{rest}"
+    return f"{line}{ids_of_span}{newline}{rest}"

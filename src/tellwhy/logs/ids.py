@@ -30,6 +30,8 @@ FIELDS: Final = (*NAMES, "otelTraceID", "otelSpanID", "otelTraceSampled", "otelS
 
 _TWO_HEX: Final = tuple(f"{flags:02x}" for flags in range(256))
 
+_NO_CONTEXT: Final[dict[str, Any]] = {}
+
 _outside: Ids
 _latest: tuple[object, Ids]
 _span_key = ""
@@ -88,11 +90,13 @@ def _context_if_imported() -> Any:
     """Stand in for the context until the program has imported OpenTelemetry, then step aside."""
     global _context, _span_key
     modules = sys.modules
+    if "opentelemetry.trace" not in modules:
+        return _NO_CONTEXT
     runtime: Any = getattr(modules.get("opentelemetry.context"), "_RUNTIME_CONTEXT", None)
     key = getattr(modules.get("opentelemetry.trace.propagation"), "_SPAN_KEY", None)
     get_current_span = getattr(modules.get("opentelemetry.trace"), "get_current_span", None)
     if get_current_span is None:  # not imported, or another thread is just at it
-        return {}
+        return _NO_CONTEXT
     if runtime is None or key is None:  # private names, gone one day: the public way is slower
         _context = lambda: {_span_key: get_current_span()}  # noqa: E731
         return _context()
