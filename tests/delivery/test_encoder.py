@@ -378,7 +378,21 @@ def test_the_caches_are_bounded() -> None:
 
     assert len(encoder._heads) <= 2000 and len(encoder._ints) <= 4096
     assert all(len(names) <= 2000 for names in encoder._names)
-    assert all(len(heads) <= 13 + 129 for heads in encoder._heads.values())
+
+
+def test_values_are_kept_within_bounds() -> None:
+    """Of a key whose values never repeat none is kept; of all keys together, no more than some thousands."""
+    engine = Engine(TracerProvider.lean({}))
+    for number in range(600):
+        engine.tracer.start_span("x", attributes={"order.id": f"order {number}", "shop": "north"}).end()
+    assert exact(official(engine.spans)) == exact(mine(engine.spans))
+    assert not any("order" in str(value) for value in encoder._heads["order.id"])
+    assert "north" in encoder._heads["shop"]
+
+    for number in range(200):
+        engine.tracer.start_span("x", attributes={f"k{key}": f"{number} of {key}" for key in range(100)}).end()
+    assert exact(official(engine.spans)) == exact(mine(engine.spans))
+    assert sum(map(len, encoder._heads.values())) < 8192 + 102 * 160
 
 
 def test_nothing_is_one_empty_request() -> None:

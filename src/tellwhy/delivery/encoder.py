@@ -38,17 +38,20 @@ _MOST_KEYS = 2_000  # bounds on the caches' memory; a program that makes up keys
 _MOST_NAMES = 2_000
 _MOST_INTS = 4_096
 _LONGEST_CACHED = 128  # bytes of a string value that is kept, and its head
-_MOST_VALUES = 512  # of one key
+_MOST_VALUES = 256  # of one key; one that has more is not expected to repeat itself
+_MOST_KEPT = 8_192  # values of all keys: some 3 MB
 
 # Under an attribute key, heads are kept by the length of a string (from 0), by
 # the length of an encoded integer (-2 … -11), and for the other types here:
 _TRUE, _FALSE, _DOUBLE = -20, -21, -22
 _ORDINARY = -30  # is there if the key says nothing of what is below it
+_VARIES = -31  # is there if the key has had so many values that none is kept
 
 _NO_STATUS_LOCAL = b"\x7a\x00" + FLAGS_LOCAL
 _NO_STATUS_REMOTE = b"\x7a\x00" + FLAGS_REMOTE
 
 _heads: dict[str, dict[Any, bytes]] = {}
+_kept = 0  # about how many values are in there
 _watched: set[str] = set(export.STATEMENTS)  # keys that ask for a look at the attributes together, or at any value
 _ints: dict[int, bytes] = {}
 _names: tuple[dict[str, bytes], ...] = ({}, {}, {}, {}, {})  # by kind, as the API numbers it
@@ -213,6 +216,8 @@ def _learn(key: str) -> dict[Any, bytes]:
 
 
 def _forget() -> None:
+    global _kept
+    _kept = 0
     _heads.clear()
     _watched.clear()
     _watched.update(export.STATEMENTS)
@@ -242,11 +247,22 @@ def _string(heads: dict[Any, bytes], key: str, value: str) -> bytes:
         if length <= _LONGEST_CACHED:
             heads[length] = head
     field = head + encoded
-    if len(value) <= _LONGEST_CACHED:
-        if len(heads) >= _MOST_VALUES:
-            heads = _learn(key)
-        heads[value] = field
+    if len(value) <= _LONGEST_CACHED and _VARIES not in heads:
+        _keep(heads, key, value, field)
     return field
+
+
+def _keep(heads: dict[Any, bytes], key: str, value: str, field: bytes) -> None:
+    """Remember an attribute, within bounds: of one key, and of all together."""
+    global _kept
+    if len(heads) >= _MOST_VALUES:
+        _kept -= _MOST_VALUES
+        _learn(key)[_VARIES] = b""
+    elif _kept >= _MOST_KEPT:
+        _forget()
+    else:
+        _kept += 1
+        heads[value] = field
 
 
 def _int(value: int) -> bytes:
