@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -64,6 +65,8 @@ WORK = [
         "8-attribute span: made, encoded, sent; CPU of the process",
         floor=(CALL, CONTEXT, CLOCK),
     ),
+    Work("made", 1_500, "the same span made only; CPU of the calling thread", floor=(CALL, CONTEXT, CLOCK)),
+    Work("sent", 0, "the difference: encoded and sent"),
     Work("current", 20_000, "get the current span"),
     Work("set_attribute", 20_000, "set an attribute of a recording span", floor=(CALL,)),
     Work("memory", 1_500, "memory of one queued span with 8 attributes", unit="B"),
@@ -149,15 +152,26 @@ def measure(peers: list[Peer], rounds: int, only: str) -> Samples:
     """Return the figures of all rounds; in each round the peers take turns."""
     results: Samples = {}
     for work in WORK:
-        if only and only not in work.name and work.name not in (CALL, CONTEXT, CLOCK):
+        if not re.search(only, work.name) and work.name not in (CALL, CONTEXT, CLOCK):
             continue
         samples = results[work.name] = {}
+        if work.name == "sent":
+            samples.update(_differences(results.get("export", {}), results.get("made", {})))
+            continue
         for turn in range(rounds + 1):
             for peer in peers:
                 figure = peer.round(work.name, work.count)
                 if figure is not None and turn:  # the first round warms up
                     samples.setdefault(peer.name, []).append(figure * (1e6 if work.unit == "µs" else 1))
     return results
+
+
+def _differences(whole: dict[str, list[float]], part: dict[str, list[float]]) -> dict[str, list[float]]:
+    return {
+        name: [one - other for one, other in zip(values, part[name], strict=True)]
+        for name, values in whole.items()
+        if name in part
+    }
 
 
 def times_ours(samples: dict[str, list[float]], name: str) -> float | None:
@@ -215,7 +229,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--peers", default=",".join(PEERS))
-    parser.add_argument("--only", default="", help="workloads whose name contains this")
+    parser.add_argument("--only", default="", help="workloads whose name this regular expression is found in")
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--write", action="store_true", help="put the table into the performance page")
     options = parser.parse_args()

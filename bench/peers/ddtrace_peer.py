@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from common import ENDPOINT, serve
+from common import ENDPOINT, eight_attributes, serve
 
 os.environ |= {
     "DD_TRACE_AGENT_URL": ENDPOINT,
@@ -16,8 +16,6 @@ os.environ |= {
 
 import ddtrace
 from ddtrace.trace import tracer
-
-EIGHT = {f"attribute.{number}": f"value {number}" for number in range(8)}
 
 
 @tracer.wrap("decorated")
@@ -39,9 +37,9 @@ def traced(count: int) -> None:
 
 
 def export(count: int) -> None:
-    for _ in range(count):
+    for number in range(count):
         with tracer.trace("checkout") as made:
-            made.set_tags(EIGHT)
+            made.set_tags(eight_attributes(number))
 
 
 def current(count: int) -> None:

@@ -7,9 +7,7 @@ import logfire
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from common import ENDPOINT, serve
-
-EIGHT = {f"attribute_{number}": f"value {number}" for number in range(8)}
+from common import ENDPOINT, eight_attributes, serve
 
 processor = BatchSpanProcessor(
     OTLPSpanExporter(f"{ENDPOINT}/v1/traces"), max_queue_size=100_000, schedule_delay_millis=600_000,
@@ -39,8 +37,8 @@ def traced(count: int) -> None:
 
 
 def export(count: int) -> None:
-    for _ in range(count):
-        with logfire.span("checkout", **EIGHT):
+    for number in range(count):
+        with logfire.span("checkout", **eight_attributes(number)):
             pass
 
 

@@ -5,18 +5,7 @@ from __future__ import annotations
 
 from opentelemetry import trace
 
-from common import Work
-
-EIGHT = {
-    "http.request.method": "GET",
-    "http.route": "/orders/<id>",
-    "http.response.status_code": 200,
-    "server.address": "shop.internal",
-    "server.port": 8080,
-    "url.path": "/orders/17",
-    "user_agent.original": "curl/8.5.0",
-    "network.protocol.version": "1.1",
-}
+from common import Work, eight_attributes
 
 
 def span_works(tracer: trace.Tracer) -> dict[str, Work]:
@@ -32,8 +21,8 @@ def span_works(tracer: trace.Tracer) -> dict[str, Work]:
 
     def export(count: int) -> None:
         start = tracer.start_as_current_span
-        for _ in range(count):
-            with start("checkout", attributes=EIGHT):
+        for number in range(count):
+            with start("checkout", attributes=eight_attributes(number)):
                 pass
 
     def current(count: int) -> None:

@@ -6,9 +6,7 @@ from __future__ import annotations
 import sentry_sdk
 from sentry_sdk.consts import VERSION
 
-from common import ENDPOINT, serve
-
-EIGHT = {f"attribute.{number}": f"value {number}" for number in range(8)}
+from common import ENDPOINT, eight_attributes, serve
 
 sentry_sdk.init(
     dsn=f"{ENDPOINT.replace('://', '://key@')}/1",
@@ -43,9 +41,9 @@ def traced(count: int) -> None:
 
 
 def export(count: int) -> None:
-    for _ in range(count):
+    for number in range(count):
         with sentry_sdk.start_transaction(name="checkout") as made:
-            for key, value in EIGHT.items():
+            for key, value in eight_attributes(number).items():
                 made.set_data(key, value)
 
 
