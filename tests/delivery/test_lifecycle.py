@@ -350,6 +350,41 @@ def test_two_exporters_share_one_budget(tmp_path: Path, receiver: OtlpReceiver) 
     assert lines_of_ours(done.stderr)[-1].startswith("1 of 2 spans was not delivered: 1 exit")
 
 
+def test_a_flush_shares_its_time(tmp_path: Path) -> None:
+    """One exporter hangs, another is slow: the slow one's spans are there all the same, and the answer is False."""
+    with FaultyReceiver(hang) as hanging, OtlpReceiver(answer=lambda _: Answer(delay=0.7)) as slow:
+        place = Place(tmp_path, PYTHONPATH=str(PROGRAMS), ENDPOINT=hanging.endpoint, OTHER=slow.endpoint, BUDGET="0")
+        code = (
+            "other = BatchSpanProcessor(OTLPSpanExporter(os.environ['OTHER'] + '/v1/traces'))\n"
+            "provider.add_span_processor(other); lifecycle.add(other)\n"
+            "span('one')\n"
+            "before = time.monotonic()\n"
+            "print(lifecycle.flush(2.0), time.monotonic() - before < 2.0 + 1.0, other.stats()['delivered'])\n"
+            "lifecycle._members.reverse(); span('two')\n"
+            "print(lifecycle.flush(1.0), other.stats()['delivered'])\n"
+        )
+        done = run(place, code)
+
+    assert done.stdout.splitlines() == ["False True 1", "False 2"], done.stderr
+
+
+def test_a_flush_gives_the_time_that_others_leave(place: Place, receiver: OtlpReceiver) -> None:
+    """Of two exporters one is done at once; the other may take nearly all of the time, and the answer is True."""
+    with OtlpReceiver(answer=lambda _: Answer(delay=1.2)) as slow:
+        place.environ |= {"ENDPOINT": slow.endpoint, "OTHER": receiver.endpoint}
+        code = (
+            "other = BatchSpanProcessor(OTLPSpanExporter(os.environ['OTHER'] + '/v1/traces'))\n"
+            "provider.add_span_processor(other); lifecycle.add(other)\n"
+            "span('one')\n"
+            "print(lifecycle.flush(2.0))\n"
+        )
+        done = run(place, code)
+
+    assert done.stdout == "True\n", done.stderr
+    assert names(receiver) == ["one"]
+    assert [span.name for span in slow.spans()] == ["one"]
+
+
 def test_providers_of_other_signals_keep_the_budget_too(place: Place, receiver: OtlpReceiver) -> None:
     """A meter provider whose shutdown blocks for a minute is left behind when the time is up."""
     code = (

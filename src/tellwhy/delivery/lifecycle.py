@@ -129,8 +129,15 @@ class Lifecycle:
     def flush(self, timeout_seconds: float) -> bool:
         """Deliver what has ended so far; True only if the receivers have taken all of it in time."""
         deadline = monotonic() + timeout_seconds
-        flushed = True
-        for member in self._members:
+        late, flushed = [], True
+        for position, member in enumerate(self._members):
+            # A fair share for each, as at the exit; whoever needs longer gets what the others have left.
+            share = max(0.0, deadline - monotonic()) / (len(self._members) - position)
+            started = monotonic()
+            if not member.force_flush(timeout_millis=share * 1000):
+                late += [member] if monotonic() - started >= share else []
+                flushed = flushed and member in late
+        for member in late:
             left = max(0.0, deadline - monotonic())
             flushed = bool(member.force_flush(timeout_millis=left * 1000)) and flushed
         return flushed
