@@ -23,7 +23,19 @@ for _variable in ("UV_CACHE_DIR", "PIP_CACHE_DIR", "PYRIGHT_PYTHON_CACHE_DIR"):
     os.environ.setdefault(_variable, str(_CACHE / _variable.partition("_")[0].lower()))
 
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14")
-SERVERS = ["gunicorn", "uvicorn", "fastapi", "httpx", "celery", "django", "gevent", "eventlet", "structlog", "loguru"]
+SERVERS = [
+    "gunicorn",
+    "uvicorn",
+    "fastapi",
+    "httpx",
+    "celery",
+    "django",
+    "gevent",
+    "eventlet",
+    "structlog",
+    "loguru",
+    "flask-sock",
+]
 INSTRUMENTATIONS = [
     f"opentelemetry-instrumentation-{name}" for name in ("asgi", "celery", "django", "fastapi", "threading")
 ]
@@ -159,6 +171,7 @@ HOSTS = ["flask==3.1.*", "requests==2.34.*", "psycopg2-binary==2.9.*", "redis==8
 HOSTS_TEST = [
     "pytest==8.*",
     "pytest-asyncio",
+    "pytest-forked",
     "pytest-timeout",
     "pytest-httpbin",
     "pytest-mock",
@@ -169,6 +182,7 @@ HOSTS_TEST = [
     "python-dotenv",
     "numpy",
     "pybreaker",
+    "redis-entraid",
     "aiohttp",
     "xxhash",
     "ujson",

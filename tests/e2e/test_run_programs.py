@@ -135,3 +135,13 @@ def test_receiver_that_is_down_costs_no_more_than_the_exit_budget(place: Place) 
     done = place.wrapped("python", "one_span.py", TELLWHY_EXIT_BUDGET="500", timeout=10)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_pytest_with_warnings_as_errors(place: Place) -> None:
+    """Our own plugin's package is there before pytest, which is told not to mind; warnings are errors in many a project."""
+    place.write("pytest.ini", "[pytest]\nfilterwarnings = error\n")
+    place.write("test_one.py", "def test_one():\n    assert 1 + 1 == 2\n")
+
+    done = place.wrapped("python", "-m", "pytest", "-q", "-p", "no:cacheprovider")
+
+    assert (done.returncode, "1 passed" in done.stdout) == (0, True), done.stdout + done.stderr

@@ -61,7 +61,7 @@ HOSTS = {
     "redis": Host(
         "redis",
         lambda _, redis: ["tests", "-m", _REDIS_MARKS, "--ignore=tests/test_scenario", f"--redis-url={redis}"],
-        plugins=("pytest_asyncio.plugin", "pytest_timeout"),
+        plugins=("pytest_asyncio.plugin", "pytest_timeout", "pytest_forked"),
     ),
 }
 

@@ -21,7 +21,9 @@ from support.recording import Recorder
 from support.upstream import Upstream
 from tellwhy.engine import samplers
 from tellwhy.patchers import live
+from tellwhy.patchers.options import Options
 from tellwhy.patchers.requests import RequestsInstrumentor
+from tellwhy.patchers.semconv import HttpWords
 
 
 @pytest.fixture(scope="module")
@@ -308,3 +310,42 @@ def test_hostile_urls_and_headers_fail_as_without_us(tail: str, value: bytes) ->
         assert bare == answer()
     finally:
         RequestsInstrumentor().uninstrument()
+
+
+def test_a_proxy_hears_of_the_trace_and_the_span_names_the_service(recorder: Recorder, upstream: Upstream) -> None:
+    """The URL is the service's, the proxy's password stays ours, and the header goes through the proxy."""
+    RequestsInstrumentor().instrument(tracer_provider=recorder.provider)
+    proxy = upstream.url.replace("://", "://us:hush@")
+
+    response = requests.get("http://shop.example:8080/ok", proxies={"http": proxy}, timeout=5)
+
+    span = recorder.only()
+    assert response.status_code == 404  # the proxy's own answer
+    assert upstream.seen[-1].path == "http://shop.example:8080/ok"
+    assert f"{span.context.span_id:016x}" in sent(upstream)["traceparent"]
+    assert span.attributes["url.full"] == "http://shop.example:8080/ok"
+    assert (span.attributes["server.address"], span.attributes["server.port"]) == ("shop.example", 8080)
+    assert "hush" not in str(dict(span.attributes))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://h", ("h", 80)),
+        ("HTTPS://h/x", ("h", 443)),
+        ("http://h:8080?x=/y", ("h", 8080)),
+        ("http://u:p@h:9?/x", ("h", 9)),
+        ("http://[::1]:3/x", ("::1", 3)),
+        ("http+unix://%2Fvar%2Frun/x", ("%2Fvar%2Frun", 80)),
+        ("http://h#/a", ("h", 80)),
+        ("mailto:x", (None, None)),
+        ("", (None, None)),
+    ],
+)
+def test_server_of_a_url(url: str, expected: tuple[str | None, int | None]) -> None:
+    """Where the URL says it is, also the second time, when it is remembered."""
+    words = HttpWords(Options.from_environment({"OTEL_SEMCONV_STABILITY_OPT_IN": "http"}))
+
+    for _ in range(2):
+        said = words.request_to("GET", url)
+        assert expected == (said.get("server.address"), said.get("server.port"))
