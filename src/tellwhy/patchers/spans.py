@@ -122,5 +122,5 @@ class Spans:
             core = tracer._core
             self._sampler, self._on_start = core.sampler, core.on_start
             plan = (core.root, core.remote_sampled, core.remote_unsampled, core.local_sampled, core.local_unsampled)
-            self.eager = core.on_start is not None or any(map(reads_attributes, plan))
+            self.eager = core.reads_start or any(map(reads_attributes, plan))
             self.drops_roots = core.root is DROP
