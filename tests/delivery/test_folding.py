@@ -17,7 +17,7 @@ from opentelemetry import trace as trace_api
 from opentelemetry.propagate import inject
 from opentelemetry.trace import Link, SpanKind, StatusCode
 
-from support.otlp import OtlpReceiver
+from support.otlp import Answer, OtlpReceiver
 from support.program import Place, lines_of_ours
 from tellwhy.delivery import folding
 from tellwhy.delivery.intake import Intake
@@ -519,3 +519,55 @@ def test_a_span_that_ends_while_its_thread_sorts(traced: Traced, monkeypatch: py
                     with traced.span("query"):
                         pass
     traced.check(401)
+
+
+STORM = """
+import json, threading, time
+import tellwhy
+tellwhy.setup_tracing(service_name="shop")
+
+@tellwhy.traced
+def query(number):
+    raise ConnectionError(f"no database {number}")
+
+@tellwhy.traced
+def request(number): return number
+
+def storm():
+    with tellwhy.span("GET /report"):
+        for number in range(20_000):
+            try:
+                query(number)
+            except ConnectionError:
+                pass
+
+request(0)
+thread = threading.Thread(target=storm)
+thread.start()
+made = 1
+while thread.is_alive():
+    request(made)
+    made += 1
+    time.sleep(0.005)
+thread.join()
+tellwhy.flush(30)
+print(json.dumps({**tellwhy.stats(), "made": made}))
+"""
+
+
+def test_a_storm_of_errors_evicts_nobody(place: tuple[Place, OtlpReceiver]) -> None:
+    """Errors are not folded. At a slow receiver those of one trace give way, and every other trace arrives whole."""
+    program, receiver = place
+    receiver.answer = lambda post: Answer(delay=0.2)
+    program.write("storm.py", STORM)
+
+    done = program.run("python", "storm.py")
+
+    stats = json.loads(done.stdout)
+    arrived = Counter(span.name for span in receiver.spans())
+    assert arrived["request"] == stats["made"] > 50
+    assert arrived["GET /report"] == 1
+    assert set(stats["dropped"]) == {"trace_full"}
+    assert arrived["query"] + stats["dropped"]["trace_full"] == 20_000
+    assert stats["produced"] == stats["delivered"] + stats["dropped"]["trace_full"] == 20_001 + stats["made"]
+    assert any("trace_full" in line for line in lines_of_ours(done.stderr)), "said at exit"
