@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _FILTER_RETURNS_RECORD: Final = sys.version_info >= (3, 12)
 
-_current = ids.current
 _mode: Mode = "off"
 _json: JsonFormatter
 _logging: Any = None
@@ -159,6 +158,13 @@ def _filter(self: logging.Filterer, record: Any) -> Any:
         elif hasattr(record, "trace_id") or hasattr(record, "span_id"):
             _add_missing(record)
         elif _mode != "off":
+            # ids.current(), without the call.
+            span = ids._context().get(ids._span_key)
+            if span is None:
+                values = ids._outside
+            else:
+                latest = ids._latest
+                values = latest[1] if span is latest[0] else ids._remember(span)
             # One by one, since that is the fastest: whoever asks for a record's
             # __dict__ this early makes every later use of its attributes slower.
             (
@@ -169,7 +175,7 @@ def _filter(self: logging.Filterer, record: Any) -> Any:
                 record.otelSpanID,
                 record.otelTraceSampled,
                 record.otelServiceName,
-            ) = _current()
+            ) = values
     except Exception as error:
         diagnostics.fault("logs: adding ids to a record", error)
     if self.filters or not _shortcut:
