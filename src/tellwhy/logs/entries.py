@@ -19,8 +19,7 @@ from tellwhy.logs.layouts import severity_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, Final
+    from typing import Any, ClassVar, Final
 
 _OF_EVERY_RECORD: Final = frozenset(
     (*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "taskName", *ids.FIELDS)
@@ -89,7 +88,7 @@ class LogEntry:
 
     __slots__ = ("_at", "_body", "_code", "_exception", "_extras", "_ids", "_level", "instrumentation_scope")
 
-    source: Callable[[], Any] = staticmethod(lambda: None)
+    source: ClassVar[Any] = staticmethod(lambda: None)
     max_attributes = 128
     max_length: int | None = None
 

@@ -76,7 +76,7 @@ class _Http(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _Http
+    server: Any  # an _Http
     server_version = f"tellwhy/{__version__}"
     sys_version = ""
     timeout = 10.0
@@ -102,5 +102,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # its name there
         """Write nothing on the program's stderr."""

@@ -55,12 +55,14 @@ _MAX_NAMES: Final = 1000  # a program may make commands up
 
 def run(store: Store, is_batch: bool, original: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Execute a command or a batch in a span, unless none is wanted."""
+    span: Any = None
+    token: Any = None
     try:
         span = _begin(store, is_batch, client, args, kwargs)
-        token = None if span is None else enter(span)
+        if span is not None:
+            token = enter(span)
     except Exception as error:
         diagnostics.fault("the tracing of a Redis command", error)
-        token = None
     if token is None:
         return original(client, *args, **kwargs)
     try:
@@ -76,12 +78,14 @@ async def run_async(
     store: Store, is_batch: bool, original: Any, client: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Do the same where it is awaited."""
+    span: Any = None
+    token: Any = None
     try:
         span = _begin(store, is_batch, client, args, kwargs)
-        token = None if span is None else enter(span)
+        if span is not None:
+            token = enter(span)
     except Exception as error:
         diagnostics.fault("the tracing of a Redis command", error)
-        token = None
     if token is None:
         return await original(client, *args, **kwargs)
     try:

@@ -36,6 +36,7 @@ _MAX_PARAMETER = 1024  # characters of a parameter that is recorded
 
 def run(database: Database, cursor: Any, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run a cursor's method in a span, unless none is wanted."""
+    token: Any = None
     try:
         span = _begin(database, cursor, method, args, kwargs)
         if span is not None:

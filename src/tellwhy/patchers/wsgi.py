@@ -139,6 +139,7 @@ class Body:
 
 def serve(server: Server, call: Callable[..., Any], environ: dict[str, Any], start_response: Any) -> Any:
     """Call a WSGI application in a span of its own, unless none is wanted."""
+    answer = start_response
     try:
         exchange = _begin(server, environ)
         if exchange is not None:

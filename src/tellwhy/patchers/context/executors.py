@@ -30,7 +30,7 @@ def patch_threads(module: ModuleType, handing: Handing) -> None:
             handed = handing.take() if len(args) > 1 else None
             if handed is None:
                 return handing.without(original, *args, **kwargs)
-            executor, function, *rest = args
+            executor, function, *rest = list(args)
             return handing.without(original, executor, ThreadTask(function, handed), *rest, **kwargs)
 
         return submit
@@ -47,7 +47,7 @@ def patch_processes(module: ModuleType, handing: Handing) -> None:
             headers = handing.headers() if len(args) > 1 else None
             if headers is None:
                 return handing.without(original, *args, **kwargs)
-            executor, function, *rest = args
+            executor, function, *rest = list(args)
             return handing.without(original, executor, ProcessTask(function, headers), *rest, **kwargs)
 
         return submit
