@@ -148,8 +148,15 @@ class OTLPExporter:
         groups = [list(spans)]
         while groups:
             group = groups.pop()
+            requests = iter(self._codec.split(Unhurried(group, pause), self._max_bytes))
             try:
-                yield from self._codec.split(Unhurried(group, pause), self._max_bytes)
+                while True:
+                    # A fork waits for these milliseconds: what encoding loads late must be whole in the child.
+                    with fork.importing():
+                        request = next(requests, None)
+                    if request is None:
+                        break
+                    yield request
             except Exception as error:
                 if len(group) == 1:
                     diagnostics.fault(f"the encoding of a {self.signal.one}", error)
