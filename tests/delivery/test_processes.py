@@ -276,6 +276,7 @@ def test_a_child_exits_within_the_budget(tmp_path: Path) -> None:
             "print(time.monotonic() - before, child.exitcode)\n"
         )
         done = run(place, code)
+    assert done.returncode == 0, done.stderr
     seconds, code = done.stdout.split()
 
     assert float(seconds) < 1.5
