@@ -225,12 +225,12 @@ class Tracer(ApiTracer):
         """Return what ``start_span`` returns without a parent while every root is dropped: for who knows that it is."""
         core = self._core
         ids = core.ids
-        return unrecorded(
-            (random_bits(128) or 1) if ids is None else made_trace_id(ids),
-            (random_bits(64) or 1) if ids is None else made_span_id(ids),
-            core.random_flag & _RANDOM,
-            None,
-        )
+        span = _new(Unrecorded)
+        span._trace_id = (random_bits(128) or 1) if ids is None else made_trace_id(ids)
+        span._span_id = (random_bits(64) or 1) if ids is None else made_span_id(ids)
+        span._flags = core.random_flag
+        span._trace_state = span._ctx = None
+        return span
 
     # -- what the SDK's tracer lets be read -----------------------------------
 

@@ -222,10 +222,11 @@ def _is_error_page(args: tuple[Any, ...]) -> bool:
 def _begun(exchange: Any, request: Any) -> None:
     """Name the span by its route, then let the program's own hook have it."""
     span, server = exchange.span, exchange.server
-    if span.is_recording() and request.url_rule is not None:
-        route = request.url_rule.rule
+    rule = request.url_rule
+    if rule is not None and span.is_recording():
+        route = rule.rule
         span.set_attribute("http.route", route)
-        span.update_name(server.words.span_name(server.words.method(request.method), route))
+        span.update_name(server.words.route_name(request.environ.get("REQUEST_METHOD"), route))
     if server.request_hook is not None:
         from tellwhy.patchers.live import call_hook
 

@@ -56,6 +56,10 @@ class HttpWords:
         verb = "HTTP" if method == _OTHER else method
         return f"{verb} {route}" if route else verb
 
+    def route_name(self, given: str | None, route: str) -> str:
+        """Return ``GET /users/<id>`` of a method as it was given."""
+        return f"{given} {route}" if given in METHODS else self.span_name(self.method(given or "GET"), route)
+
     def request_of(self, environ: dict[str, Any]) -> dict[str, Any]:
         """Return what a WSGI server's span says before there is a response."""
         said: dict[str, Any] = {}

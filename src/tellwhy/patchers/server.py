@@ -53,6 +53,7 @@ class Server:
         self.has_hooks = self.request_hook is not None or self.response_hook is not None
         self.request_headers = Headers(options, "server_request")
         self.response_headers = Headers(options, "server_response")
+        self.captures_request, self.captures_response = bool(self.request_headers), bool(self.response_headers)
         self.comment_tags: Any = None
 
     def call_response_hook(self, span: Any, environ: dict[str, Any], status: str, headers: Any) -> None:

@@ -19,7 +19,7 @@ from tellwhy.engine.context import SPAN_KEY, get_context, put, reset_context, se
 from tellwhy.engine.leftout import left_out_below
 from tellwhy.patchers import live
 from tellwhy.patchers.propagation import extract
-from tellwhy.patchers.semconv import status_code
+from tellwhy.patchers.semconv import METHODS, status_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Exchange:
             return
         if span.is_recording():
             server.words.response(span, status_code(status), server=True, failed=self.error is not None)
-            if server.response_headers and span.kind is live.SERVER:
+            if server.captures_response and span.kind is live.SERVER:
                 said: dict[str, Any] = {}
                 server.response_headers.put(headers, said)
                 span.set_attributes(said)
@@ -143,9 +143,11 @@ def serve(server: Server, call: Callable[..., Any], environ: dict[str, Any], sta
     try:
         exchange = _begin(server, environ)
         if exchange is not None:
-            answer = _watched(exchange, environ, start_response)
+            answer = start_response
+            if exchange.tells or _PROPAGATORS in sys.modules:
+                answer = _watched(exchange, environ, start_response)
             environ[KEY] = exchange
-            exchange.enter()
+            exchange.token = set_context(exchange.context)
     except Exception as error:
         diagnostics.fault("the tracing of a WSGI request", error)
         exchange = None
@@ -161,6 +163,10 @@ def serve(server: Server, call: Callable[..., Any], environ: dict[str, Any], sta
     finally:
         environ.pop(KEY, None)
     exchange.leave()
+    if exchange.is_whole or type(result) in _WHOLE:
+        if exchange.tells:
+            exchange.end()
+        return result
     return _handed_over(result, exchange, environ)
 
 
@@ -187,15 +193,16 @@ def _begin(server: Server, environ: dict[str, Any]) -> Exchange | None:
         return _untold(server, context, tracer.dropped_root())
     words = server.words
     said = words.request_of(environ) if server.spans.eager else None
-    method = words.method(environ.get("REQUEST_METHOD") or "GET")
-    span = live.begin(server.spans, tracer, words.span_name(method), kind, said, context)
+    method = environ.get("REQUEST_METHOD")
+    name = method if method in METHODS else words.span_name(words.method(method or "GET"))
+    span = live.begin(server.spans, tracer, name, kind, said, context)
     if span is None:
         return None
     is_recorded = span.is_recording()
     if is_recorded:
         if said is None:
-            live.fill(span, words.request_of(environ))
-        if server.request_headers and kind is live.SERVER:
+            live.describe(span, name, words.request_of(environ))
+        if server.captures_request and kind is live.SERVER:
             span.set_attributes(_request_headers(server, environ))
     inner = Context(context)
     put(inner, SPAN_KEY, span)
@@ -246,10 +253,7 @@ class _HeaderSetter:
 
 
 def _handed_over(result: Any, exchange: Exchange, environ: dict[str, Any]) -> Any:
-    """Return the response as the server may have it: watched until its end, if anything can happen there."""
-    if exchange.is_whole or type(result) in _WHOLE:
-        exchange.end()
-        return result
+    """Return a response in whose iteration anything can happen as the server may have it: watched until its end."""
     try:
         file_wrapper = environ.get("wsgi.file_wrapper")
         if isinstance(file_wrapper, type) and isinstance(result, file_wrapper):
