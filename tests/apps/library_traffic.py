@@ -19,6 +19,7 @@ from typing import Any
 import flask
 import psycopg2
 import psycopg2.extras
+import psycopg2.sql
 import redis
 import requests
 from opentelemetry.sdk.trace import TracerProvider
@@ -83,6 +84,18 @@ def flask_steps() -> dict[str, Callable[[], Any]]:
     def stream() -> Any:
         return flask.Response(iter([b"one", b"two"]))
 
+    part = flask.Blueprint("part", "part", url_prefix="/part")
+
+    @part.before_request
+    def check() -> None:
+        if "refuse" in flask.request.args:
+            raise PermissionError("refused")
+
+    @part.route("/items/<int:key>", methods=["GET", "POST"])
+    def item(key: int) -> str:
+        return str(key)
+
+    app.register_blueprint(part)
     client = app.test_client()
 
     def get(path: str, **kwargs: Any) -> Callable[[], Any]:
@@ -101,6 +114,14 @@ def flask_steps() -> dict[str, Callable[[], Any]]:
         "a server's error": get("/unavailable"),
         "an unknown method": lambda: client.open("/hello/bob", method="BREW").data,
         "a stream": get("/stream"),
+        "a blueprint": get("/part/items/7"),
+        "a post": lambda: client.post("/part/items/7", data={"a": "hush"}).data,
+        "a head": lambda: client.head("/hello/bob").data,
+        "a wrong method": lambda: client.put("/part/items/7").data,
+        "refused before the view": get("/part/items/7?refuse=1"),
+        "below a prefix": get("/hello/bob", base_url="http://localhost/prefix/"),
+        "a path with umlauts": get("/hello/j%C3%BCrgen"),
+        "over https": get("/hello/bob", base_url="https://shop.example/"),
     }
 
 
@@ -113,8 +134,20 @@ def requests_steps(upstream: str) -> dict[str, Callable[[], Any]]:
         except requests.ConnectionError:
             return
 
+    def slow() -> None:
+        try:
+            session.get(f"{upstream}/slow", timeout=0.05)
+        except requests.Timeout:
+            return
+
     return {
         "ok": lambda: session.get(f"{upstream}/ok"),
+        "a timeout": slow,
+        "credentials in the URL": lambda: session.get(f"{upstream.replace('://', '://us:hush@')}/ok"),
+        "an unknown method": lambda: session.request("PURGE", f"{upstream}/ok"),
+        "a robot": lambda: session.get(f"{upstream}/ok", headers={"User-Agent": "Googlebot/2.1"}),
+        "a streamed body": lambda: list(session.get(f"{upstream}/ok", stream=True).iter_content(1)),
+        "two redirects": lambda: session.get(f"{upstream}/redirect2"),
         "a secret in the query": lambda: session.get(f"{upstream}/ok?token=hush"),
         "post": lambda: session.post(f"{upstream}/ok", json={"a": 1}),
         "not found": lambda: session.get(f"{upstream}/missing"),
@@ -139,12 +172,28 @@ def psycopg2_steps(dsn: str) -> dict[str, Callable[[], Any]]:
         with connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as one:
             one.execute("SELECT 1 AS a")
 
+    def named() -> None:
+        with psycopg2.connect(dsn) as other, other.cursor("named") as one:
+            one.execute("SELECT 1 AS a")
+            one.fetchall()
+        other.close()
+
+    composed = psycopg2.sql.SQL("SELECT a FROM {} WHERE b = %s").format(psycopg2.sql.Identifier("t_difference"))
     return {
         "create": lambda: cursor.execute("CREATE TEMP TABLE t_difference (a int, b text)"),
         "many": lambda: cursor.executemany("INSERT INTO t_difference VALUES (%s, %s)", [(1, "x"), (2, "y")]),
         "select": lambda: cursor.execute("SELECT a FROM t_difference WHERE b = %s", ("x",)),
         "a literal": lambda: cursor.execute("SELECT a FROM t_difference WHERE b = 'hush'"),
         "a cursor of its own class": real_dict,
+        "a composed statement": lambda: cursor.execute(composed, ("x",)),
+        "a statement of bytes": lambda: cursor.execute(b"SELECT 1"),
+        "two statements": lambda: cursor.execute("SELECT 1; SELECT 2"),
+        "a comment": lambda: cursor.execute("/* hush */ SELECT a FROM t_difference -- hush"),
+        "a join": lambda: cursor.execute("SELECT 1 FROM t_difference x JOIN t_difference y ON x.a = y.a"),
+        "a block": lambda: cursor.execute("DO $$ BEGIN PERFORM 1; END $$"),
+        "a helper": lambda: psycopg2.extras.execute_values(cursor, "INSERT INTO t_difference VALUES %s", [(3, "z")]),
+        "a named cursor": named,
+        "copy from": lambda: cursor.copy_from(io.StringIO("4\tw\n"), "t_difference"),
         "a procedure": lambda: cursor.callproc("lower", ["X"]),
         "copy": lambda: cursor.copy_expert("COPY t_difference TO STDOUT", io.StringIO()),
         "failing": failing,
@@ -190,6 +239,12 @@ def redis_steps(url: str) -> dict[str, Callable[[], Any]]:
         "a pipeline": pipeline,
         "a mixed pipeline": mixed,
         "a script": script,
+        "a binary key": lambda: client.set(b"\xff\x00", b"\x00"),
+        "a command of a command": lambda: client.config_get("maxmemory"),
+        "a wait": lambda: client.blpop("nothing:here", timeout=0.01),
+        "a long command": lambda: client.mset({f"many:{number}": number for number in range(200)}),
+        "an empty pipeline": lambda: client.pipeline().execute(),
+        "a transaction": lambda: client.transaction(lambda pipe: pipe.multi() or pipe.set("word", "x"), "word"),
         "asyncio": lambda: asyncio.run(awaited()),
         "pub/sub": subscribed,
     }
@@ -212,7 +267,7 @@ def main(who: str, upstream: str, dsn: str, url: str) -> None:
             step()
             made[library][label] = taken()
         tracing.uninstrument()
-    print(json.dumps(made))
+    print(json.dumps(made, default=repr))
 
 
 if __name__ == "__main__":
