@@ -142,6 +142,9 @@ def measure(programs: list[Program], bare: Program, rounds: int, only: str) -> t
     """Return what each way adds to an operation, and what the operation costs bare; seconds."""
     added: Figures = {program.way: {} for program in programs}
     floor: dict[str, float] = {}
+    memory = {program.way: _memory(program) for program in (bare, *programs)}
+    for program in programs:
+        added[program.way]["rss"] = memory[program.way] - memory[bare.way]
     for name, count, *_ in OPERATIONS:
         if only and only != name:
             continue
@@ -153,10 +156,14 @@ def measure(programs: list[Program], bare: Program, rounds: int, only: str) -> t
         floor[name] = statistics.median(figures[bare.way] for figures in turns)
         for program in programs:
             added[program.way][name] = statistics.median(figures[program.way] - figures[bare.way] for figures in turns)
-    memory = bare.round("rss", 1)
-    for program in programs:
-        added[program.way]["rss"] = program.round("rss", 1) - memory
     return added, floor
+
+
+def _memory(program: Program) -> float:
+    """Return the resident memory in bytes of a program that has done everything a few times, and delivered it."""
+    for name, *_ in OPERATIONS:
+        program.round(name, 20)
+    return program.round("rss", 1)
 
 
 def as_markdown(added: Figures, floor: dict[str, float], peers: Iterable[str]) -> str:

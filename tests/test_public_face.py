@@ -7,7 +7,7 @@ import importlib
 import inspect
 import subprocess
 import sys
-from importlib.metadata import entry_points, version
+from importlib.metadata import entry_points, requires, version
 from pathlib import Path
 
 import pytest
@@ -116,6 +116,20 @@ def test_command_is_installed() -> None:
     done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.stdout, done.stderr) == (f"tellwhy {tellwhy.__version__}\n", "")
+
+
+def test_extra_all_is_all_of_them() -> None:
+    """Whatever an extra of one library brings, ``tellwhy[all]`` brings too."""
+    extras: dict[str, set[str]] = {}
+    for line in requires("tellwhy") or ():
+        package, marker, extra = line.partition("; extra == ")
+        if marker:
+            extras.setdefault(extra.strip("'\""), set()).add(package)
+
+    single = set().union(*(packages for name, packages in extras.items() if name not in ("all", "demo")))
+
+    assert {"django", "fastapi", "sqlalchemy", "celery", "httpx"} <= extras.keys()
+    assert single == extras["all"]
 
 
 def test_typed() -> None:
