@@ -572,7 +572,8 @@ def test_hostile_requests_are_answered_as_without_us(
 
     assert bare == traced
     gc.collect(0)
-    assert len(_recorder.take()) == 1
+    (span,) = _recorder.take()
+    assert 0 <= span.attributes.get("server.port", 0) <= 65535
 
 
 def test_a_megabyte_of_url_is_cut(recorder: Recorder) -> None:

@@ -312,6 +312,19 @@ def test_hostile_urls_and_headers_fail_as_without_us(tail: str, value: bytes) ->
         RequestsInstrumentor().uninstrument()
 
 
+def test_a_megabyte_of_url_is_sent_whole_and_recorded_in_part(recorder: Recorder, upstream: Upstream) -> None:
+    """What the service says to it is the program's answer."""
+    url = f"{upstream.url}/ok?q=" + "x" * 1_000_000
+    bare = requests.get(url, timeout=5).status_code
+    RequestsInstrumentor().instrument(tracer_provider=recorder.provider)
+
+    assert requests.get(url, timeout=5).status_code == bare == 414
+
+    span = recorder.only()
+    assert len(span.attributes["url.full"]) <= 8192
+    assert span.attributes["error.type"] == "414"
+
+
 def test_a_proxy_hears_of_the_trace_and_the_span_names_the_service(recorder: Recorder, upstream: Upstream) -> None:
     """The URL is the service's, the proxy's password stays ours, and the header goes through the proxy."""
     RequestsInstrumentor().instrument(tracer_provider=recorder.provider)

@@ -21,6 +21,7 @@ METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "
 _OTHER: Final = "_OTHER"
 _SYNTHETIC: Final = (("alwayson", "test"), ("googlebot", "bot"), ("bingbot", "bot"))
 _MAX_PATH: Final = 8192  # characters
+_MAX_PORT: Final = 65535
 _MAX_ORIGINS: Final = 256  # a program may talk to any number of hosts
 _MAX_ORIGIN: Final = 256  # characters
 _MAX_AGENTS: Final = 256  # user agents come from callers, so what is known about them is bounded
@@ -204,9 +205,11 @@ def _put_port(said: dict[str, Any], key: str, port: Any) -> None:
     if port is None or port == "":
         return
     try:
-        said[key] = int(port)
+        number = int(port)
     except (TypeError, ValueError):  # a socket's path, or what a client has made up
         return
+    if 0 <= number <= _MAX_PORT:
+        said[key] = number
 
 
 def status_code(status: Any) -> int:
