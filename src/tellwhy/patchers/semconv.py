@@ -22,8 +22,8 @@ _OTHER: Final = "_OTHER"
 _SYNTHETIC: Final = (("alwayson", "test"), ("googlebot", "bot"), ("bingbot", "bot"))
 _MAX_PATH: Final = 8192  # characters
 _MAX_PORT: Final = 65535
-_MAX_ORIGINS: Final = 256  # a program may talk to any number of hosts
-_MAX_ORIGIN: Final = 256  # characters
+_MAX_URLS: Final = 256  # that are remembered
+_MAX_REMEMBERED: Final = 256  # characters
 _MAX_AGENTS: Final = 256  # user agents come from callers, so what is known about them is bounded
 
 
@@ -36,14 +36,14 @@ class HttpWords:
         options: The forms of the semantic conventions, and what is redacted.
     """
 
-    __slots__ = ("_agents", "_all_methods", "_old", "_origins", "_secrets", "_stable")
+    __slots__ = ("_agents", "_all_methods", "_old", "_secrets", "_stable", "_urls")
 
     def __init__(self, options: Options) -> None:
         self._old, self._stable = options.http
         self._all_methods = options.all_methods
         self._secrets = options.secrets
         self._agents: dict[str, str | None] = {}
-        self._origins: dict[str, tuple[str, int]] = {}
+        self._urls: dict[str, tuple[str, int, str]] = {}
 
     def method(self, given: str) -> str:
         """Return a request's method as it is written: of low cardinality, ``_OTHER`` for unknown ones."""
@@ -132,10 +132,7 @@ class HttpWords:
         """Return what a client's span says before it has an answer."""
         said: dict[str, Any] = {}
         method = given if given in METHODS else self.method(given)
-        end = url.find("/", url.find("://") + 3)  # where most origins end
-        origin = url[:end] if end > 0 else url
-        host, port = self._origins.get(origin) or self._look_at(origin)
-        url = self._secrets.url(url)
+        host, port, url = self._urls.get(url) or self._look_at(url)
         if self._stable:
             said["http.request.method"] = method
             if method != given:
@@ -149,12 +146,14 @@ class HttpWords:
             said["http.url"] = url
         return said
 
-    def _look_at(self, origin: str) -> tuple[str, int]:
-        """Return the host and the port of a URL, remembered by its beginning."""
-        scheme, host, port = urls.target(origin)
-        found = host, port or (443 if scheme.lower() == "https" else 80)
-        if len(self._origins) < _MAX_ORIGINS and len(origin) < _MAX_ORIGIN:
-            self._origins[origin] = found
+    def _look_at(self, url: str) -> tuple[str, int, str]:
+        """Return host, port and what may be seen of a URL, remembered: most programs ask for few, each very often."""
+        scheme, host, port = urls.target(url)
+        found = host, port or (443 if scheme.lower() == "https" else 80), self._secrets.url(url)
+        if len(url) <= _MAX_REMEMBERED:
+            if len(self._urls) >= _MAX_URLS:
+                self._urls.clear()
+            self._urls[url] = found
         return found
 
     def user_agent(self, agent: str, said: dict[str, Any], *, server: bool) -> None:
