@@ -101,6 +101,7 @@ ON_EVERY_PYTHON = [
     "tests/settings",
     "tests/patchers",
     "tests/delivery/test_lifecycle.py",
+    "tests/context",
     "tests/delivery/test_processes.py",
     "tests/e2e/test_run_programs.py",
     "tests/e2e/test_setup_lines.py",

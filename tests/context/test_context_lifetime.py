@@ -68,7 +68,8 @@ def test_thread_of_an_unsampled_request(place: Place, receiver: OtlpReceiver) ->
         ("TELLWHY_CONTEXT_THREADS", "off", ("thread", "timer")),
         ("TELLWHY_CONTEXT_EXECUTORS", "off", ("executor", "thread_pool", "pool_spawn")),
         ("TELLWHY_CONTEXT_PROCESSES", "off", ("process_spawn",)),
-        ("TELLWHY_CONTEXT_GREENLETS", "off", ("greenlet", "green_thread")),
+        ("TELLWHY_CONTEXT_GREENLETS", "off", ("greenlet",)),
+        ("TELLWHY_CONTEXT_GREENLETS", "off", ("green_thread",)),
         ("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "threading", ("thread", "executor", "process_spawn")),
     ],
 )
@@ -90,3 +91,13 @@ def test_opentelemetrys_own_instrumentor_can_be_picked(place: Place, receiver: O
     assert done.returncode == 0, done.stderr
     spans = {span.name: span for span in receiver.spans(count=3) if span.name != "child" or span.parent_span_id}
     assert spans["child"].parent_span_id == spans["parent thread"].span_id
+
+
+def test_native_threads_of_eventlet(place: Place, receiver: OtlpReceiver) -> None:
+    """What runs in ``tpool`` is a child too. Nothing is patched here: a green lock wakes nobody in another thread."""
+    pytest.importorskip("eventlet")
+    done = place.wrapped("python", "handing_over.py", "green_tpool")
+
+    assert done.returncode == 0, done.stderr
+    spans = {span.name: span for span in receiver.spans(count=3) if span.name != "child" or span.parent_span_id}
+    assert spans["child"].parent_span_id == spans["parent green_tpool"].span_id

@@ -14,7 +14,7 @@ LOOP = ("call_soon_threadsafe", "task")
 SPAWNED = ("process_spawn", "process_forkserver", "pool_spawn", "process_executor")
 FORKED = ("process_fork", "pool_fork")
 GEVENT = ("greenlet", "greenlet_pool", "greenlet_later", "native_pool")
-EVENTLET = ("green_thread", "green_pool", "green_thread_n", "green_tpool")
+EVENTLET = ("green_thread", "green_pool", "green_thread_n")
 
 
 def assert_family(spans: list[ReceivedSpan], ways: tuple[str, ...], parent: str) -> None:
