@@ -58,10 +58,10 @@ WAYS: dict[str, tuple[str, Callable[[list[Any]], bytes]]] = {
 @pytest.fixture(autouse=True)
 def patterns() -> Iterator[None]:
     redaction.configure(None)
-    export.configure(sql="scrubbed")
+    redaction.sql_mode = "scrubbed"
     yield
     redaction.configure(None)
-    export.configure(sql="scrubbed")
+    redaction.sql_mode = "scrubbed"
 
 
 def attributes_of(kind: Kind | Readable) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def test_statements_follow_the_setting() -> None:
     """``raw`` sends what anybody has put there, ``off`` nothing of it."""
     sent = {}
     for setting in ("scrubbed", "raw", "off"):
-        export.configure(sql=setting)
+        redaction.sql_mode = setting
         recorder = Recorder("lean")
         with recorder.tracer.start_as_current_span("SELECT", attributes={"db.system.name": "sqlite"}) as span:
             span.set_attribute("db.statement", f"SELECT a FROM t WHERE b = '{W}'")

@@ -39,6 +39,9 @@ __all__ = [
     "summarize_sql",
 ]
 
+sql_mode = "scrubbed"
+"""What becomes of statements before export: ``scrubbed``, ``raw`` or ``off`` (``TELLWHY_SQL``)."""
+
 _current: Redactor | None = None
 _patterns: str | None = None
 _to_tell: list[Callable[[], None]] = []

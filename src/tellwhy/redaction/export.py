@@ -9,7 +9,14 @@ text is worth a search. What was found clean is remembered.
 
 from __future__ import annotations
 
+# All that is needed later is loaded here, at once: a fork cuts an import in two.
+import base64  # noqa: F401
+import re  # noqa: F401
+import urllib.parse  # noqa: F401
+
 from tellwhy import redaction
+from tellwhy.redaction import redactor as _with_its_parts  # noqa: F401
+from tellwhy.redaction import statements as _and_theirs  # noqa: F401
 from tellwhy.redaction.tokens import worth_a_search
 
 TYPE_CHECKING = False
@@ -27,15 +34,8 @@ STATEMENTS: Final = ("db.query.text", "db.statement")
 
 _STATEMENTS: Final = frozenset(STATEMENTS)
 
-_sql = "scrubbed"
 _current: Redactor | None = None
 _known: dict[str, str] = {}  # text of ordinary keys in which there was a sign -> what of it may leave
-
-
-def configure(*, sql: str) -> None:
-    """Say what becomes of statements: ``scrubbed``, ``raw`` or ``off`` (``TELLWHY_SQL``)."""
-    global _sql
-    _sql = sql
 
 
 def _forget() -> None:
@@ -82,7 +82,7 @@ def attributes(values: Mapping[str, Any]) -> Mapping[str, Any]:
         if clean is not found and clean != found:
             changed[key] = clean
     clean = {**values, **changed} if changed else values
-    return clean if _sql == "raw" or _STATEMENTS.isdisjoint(clean) else _without_literals(redactor, clean)
+    return clean if redaction.sql_mode == "raw" or _STATEMENTS.isdisjoint(clean) else _without_literals(redactor, clean)
 
 
 def message(value: str) -> str:
@@ -124,13 +124,13 @@ def watched(values: Mapping[str, Any], keys: Iterable[str]) -> Mapping[str, Any]
     for key in keys:
         if key not in STATEMENTS:
             changed[key] = redactor.value(key, values[key])
-        elif _sql != "raw":
+        elif redaction.sql_mode != "raw":
             values = _without_literals(redactor, values)
     return {**values, **changed} if changed else values
 
 
 def _without_literals(redactor: Redactor, values: Mapping[str, Any]) -> Mapping[str, Any]:
-    if _sql == "off":
+    if redaction.sql_mode == "off":
         return {key: found for key, found in values.items() if key not in STATEMENTS}
     changed = redactor.statements(values)
     return {**values, **changed} if changed else values

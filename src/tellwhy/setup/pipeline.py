@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import time
 
-from tellwhy import diagnostics, resource
+from tellwhy import diagnostics, redaction, resource
 from tellwhy.delivery.lifecycle import Lifecycle
-from tellwhy.redaction import export
 from tellwhy.settings import ROWS
 from tellwhy.setup import components, engines, foreign
 
@@ -117,7 +116,7 @@ class Pipeline:
     def _make_processors(self) -> None:
         """Make those who deliver, and what the provider gets of them."""
         settings = self.settings
-        export.configure(sql=settings.sql)
+        redaction.sql_mode = settings.sql
         delivering = [
             components.processor(name, exporter, settings) for name, exporter in components.exporters(settings)
         ]
