@@ -7,6 +7,8 @@ Loaded when tracing is on: a program with ``OTEL_SDK_DISABLED=true`` pays for no
 
 from __future__ import annotations
 
+import sys
+
 from tellwhy import diagnostics, imports
 from tellwhy.patchers import context, contrib, records, table
 from tellwhy.patchers.lent import lent_environment
@@ -32,7 +34,7 @@ def instrument(settings: Settings) -> None:
         from tellwhy.manual.configured import trace_functions
 
         trace_functions(settings.trace)
-    if settings.redact:
+    if settings.redact or "tellwhy.redaction" in sys.modules:  # it may have held others' patterns before
         from tellwhy import redaction
 
         for problem in redaction.configure(settings.redact):
@@ -45,3 +47,6 @@ def leave() -> None:
     context.uninstall()
     contrib.uninstall()
     records.clear()
+    trust = sys.modules.get("tellwhy.propagation.trust")
+    if trust is not None:
+        trust.configure(("always",))
