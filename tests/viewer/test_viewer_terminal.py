@@ -51,6 +51,22 @@ def test_the_picture() -> None:
     assert draw(build_trace(CHECKOUT), Style(100)) == PICTURE
 
 
+def test_what_is_folded_and_what_has_not_ended() -> None:
+    """A span that stands for many says how many; one that was seen while it was open says so."""
+    turn = make_span(1, 0, 0, 100, "turn", attributes={"tellwhy.unfinished": True, "user": 7})
+    query = make_span(
+        2, 1, 5, 15, "query", attributes={"tellwhy.folded.count": 48998, "tellwhy.folded.duration.max": 1.0}
+    )
+    wrong = make_span(3, 1, 20, 30, "other", attributes={"tellwhy.folded.count": "many"})
+
+    drawing = draw(build_trace([turn, query, wrong]), Style(100))
+
+    rows = [line[2:45].rstrip() for line in drawing.splitlines()[1:4]]
+    assert [re.split(r"  +", row)[0].strip() for row in rows[1:]] == ["├─ 48998 × query", "└─ other"]
+    assert rows[0].lstrip("▶ ").startswith("shop · turn (not ended)  user=7")
+    assert "tellwhy" not in drawing
+
+
 def test_colours_change_nothing_but_colours() -> None:
     """Without its escapes, the coloured picture is the plain one."""
     colored = draw(build_trace(CHECKOUT), Style(100, color=True))

@@ -48,6 +48,7 @@ _CONVENTIONS = frozenset(
         "source",
         "destination",
         "telemetry",
+        "tellwhy",
         "thread",
         "tls",
         "url",

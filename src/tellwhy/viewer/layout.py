@@ -35,8 +35,13 @@ class Row:
 
     @property
     def count(self) -> int:
-        """How many spans the row stands for."""
+        """How many spans that arrived the row stands for."""
         return len(self.nodes)
+
+    @property
+    def times(self) -> int:
+        """How often it happened: each span of the row may itself stand for many that did not arrive."""
+        return sum(1 if node.span is None else node.span.stands_for for node in self.nodes)
 
     @property
     def self_ns(self) -> int:

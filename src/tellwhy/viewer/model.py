@@ -55,6 +55,17 @@ class Span:
         return max(0, self.end_ns - self.start_ns)
 
     @property
+    def stands_for(self) -> int:
+        """How many spans this is: more than one where its process has folded those that repeat themselves."""
+        count = self.attributes.get("tellwhy.folded.count")
+        return count if type(count) is int and count > 1 else 1
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has ended: not where its process has sent it while it was open, or ended with it open."""
+        return self.attributes.get("tellwhy.unfinished") is not True
+
+    @property
     def is_error(self) -> bool:
         """Whether its status says error."""
         return self.status == "error"
@@ -169,7 +180,7 @@ def _latest(spans: Iterable[Span]) -> dict[str, Span]:
 
 
 def _completeness(span: Span) -> tuple[bool, int]:
-    return span.attributes.get("tellwhy.unfinished") is not True, span.end_ns
+    return span.is_finished, span.end_ns
 
 
 def _link(nodes: dict[str, Node]) -> list[Node]:

@@ -111,8 +111,8 @@ class _Drawing:
         if span is None:
             segments.append((f"(a span that did not arrive: {clean(row.nodes[0].span_id)})", DIM))
             return segments
-        if row.count > 1:
-            segments.append((f"{row.count}{self.glyphs.times}", BOLD))
+        if row.times > 1:
+            segments.append((f"{row.times}{self.glyphs.times}", BOLD))
         if row.parent is None or row.parent.span is None or row.parent.span.service != span.service:
             segments.append((clean(span.service), f"{BOLD};{self.colors[span.service]}"))
             segments.append((self.glyphs.dot, DIM))
@@ -125,6 +125,8 @@ class _Drawing:
             segments.append((f" {status}", RED if span.is_error or status >= "400" else DIM))
         if error := describe.error_type(span):
             segments.append((f" {error}", RED))
+        if not span.is_finished:
+            segments.append((" (not ended)", YELLOW))
         if row.nodes[0].cuts_cycle:
             segments.append((" (its parents run in a circle)", DIM))
         segments.extend((f"  {extra}", DIM) for extra in describe.extras(span))
@@ -192,7 +194,7 @@ class _Drawing:
         """Name a row outside of its tree."""
         span = row.span
         assert span is not None, "a ghost is never a reason"
-        times = f"{row.count}{self.glyphs.times}" if row.count > 1 else ""
+        times = f"{row.times}{self.glyphs.times}" if row.times > 1 else ""
         system = describe.system(span)
         place = f"{system} " if system else f"{clean(span.service)}{self.glyphs.dot}"
         return f"{times}{place}{describe.label(span)}"
