@@ -571,3 +571,44 @@ def test_a_storm_of_errors_evicts_nobody(place: tuple[Place, OtlpReceiver]) -> N
     assert arrived["query"] + stats["dropped"]["trace_full"] == 20_000
     assert stats["produced"] == stats["delivered"] + stats["dropped"]["trace_full"] == 20_001 + stats["made"]
     assert any("trace_full" in line for line in lines_of_ours(done.stderr)), "said at exit"
+
+
+LOOP_UNDER_AN_OPEN_SPAN = """
+import tellwhy
+tellwhy.setup_tracing(service_name="shop", spans_per_trace=20)
+
+@tellwhy.traced
+def query(number): return number
+
+block = tellwhy.span("report")
+block.__enter__()
+for number in range(300): query(number)
+"""
+
+
+@pytest.mark.parametrize(
+    "end", ["", "tellwhy.shutdown()", "tellwhy.flush()\nimport os; os._exit(0)", "import sys; sys.exit(3)"]
+)
+def test_what_is_held_arrives_however_it_ends(place: tuple[Place, OtlpReceiver], end: str) -> None:
+    """A fold waits for its parent; an exit, a shutdown and a flush do not."""
+    program, receiver = place
+    program.write("report.py", LOOP_UNDER_AN_OPEN_SPAN + end)
+    program.run("python", "report.py")
+    queries = [span for span in receiver.spans() if span.name == "query"]
+    assert len(queries) == 21
+    assert sum(span.attributes.get(COUNT, 1) for span in queries) == 300
+
+
+def test_the_cap_can_be_changed_while_the_program_runs(place: tuple[Place, OtlpReceiver]) -> None:
+    """A second ``setup_tracing()`` takes another cap into force; what is held by then is delivered."""
+    program, receiver = place
+    program.write(
+        "report.py",
+        LOOP_UNDER_AN_OPEN_SPAN
+        + "tellwhy.setup_tracing(spans_per_trace=0)\nfor number in range(300): query(number)\n"
+        + "block.__exit__(None, None, None)\ntellwhy.flush()\nprint(tellwhy.stats())\n",
+    )
+    done = program.run("python", "report.py")
+    assert done.returncode == 0, done.stderr
+    spans = receiver.spans(count=322)
+    assert sum(span.attributes.get(COUNT, 1) for span in spans) == 601
