@@ -47,6 +47,8 @@ _originals: dict[str, Any] = {}
 _original_format: Any = None
 _is_original_plain = False
 _stream: Any = object
+_no_queues: set[type] = set()
+_MOST_KINDS: Final = 100  # a bound on memory, for programs that make up classes of handlers
 _plain_formatter: Any = None
 _in_place: set[str] = set()
 """Which of them are, or may be underneath what others have put there since."""
@@ -216,7 +218,11 @@ def _format(self: logging.Handler, record: logging.LogRecord) -> Any:
 def _is_queue(handler: logging.Handler) -> bool:
     """Tell whether the text becomes the message of a record that another handler formats again."""
     handlers: Any = sys.modules.get("logging.handlers")
-    return handlers is not None and isinstance(handler, handlers.QueueHandler)
+    if handlers is not None and isinstance(handler, handlers.QueueHandler):
+        return True
+    if len(_no_queues) < _MOST_KINDS:
+        _no_queues.add(type(handler))
+    return False
 
 
 def _is_json(text: str) -> bool:
@@ -226,7 +232,9 @@ def _is_json(text: str) -> bool:
 def _with_ids(handler: logging.Handler, text: Any, record: Any) -> Any:
     trace_id = record.__dict__.get("otelTraceID", "0")
     # What has the id already is a format that shows it, or a line that was logged again.
-    if trace_id == "0" or not isinstance(text, str) or trace_id in text or _is_json(text) or _is_queue(handler):
+    if trace_id == "0" or not isinstance(text, str) or trace_id in text or (text[:1] == "{" and _is_json(text)):
+        return text
+    if type(handler) not in _no_queues and _is_queue(handler):
         return text
     ids_of_span = f" trace_id={trace_id} span_id={record.otelSpanID}"
     if "\n" not in text:

@@ -99,7 +99,8 @@ class JsonFormatter(logging.Formatter):
             extras = {**extras, **self._extras(attributes)}
         if record.stack_info:
             extras = {**extras, "stack_info": text(record.stack_info)}
-        return self._line(record, _message(record), self._exception(record), extras)
+        exception = self._exception(record) if record.exc_info or record.exc_text else ""
+        return self._line(record, _message(record), exception, extras)
 
     def format_text(self, record: logging.LogRecord, message: str) -> str:
         """
@@ -120,11 +121,12 @@ class JsonFormatter(logging.Formatter):
             self._name(record.name),
         )
         line += self._span_and_service(record.__dict__)
+        if not exception and not extras:
+            return f"{{{line}}}"
         more = [exception] if exception else []
         if extras:
             more.append(self._encode(extras)[1:-1])
-        if more:
-            line += "," + layout.wrapped % ",".join(more)
+        line += "," + layout.wrapped % ",".join(more)
         return f"{{{line}}}"
 
     def _level(self, record: logging.LogRecord) -> tuple[str, int]:
