@@ -297,6 +297,33 @@ def test_odd_records_arrive(place: Place) -> None:
     assert (records[5].severity, records[5].severity_number) == ("Level 35", 16)
 
 
+def test_the_logs_api_goes_the_same_way(place: Place) -> None:
+    """Events of instrumentations that use OpenTelemetry's logs API, by a logger that was made before there was ours."""
+    place.write(
+        "app.py",
+        "from opentelemetry import _logs\n"
+        "logger = _logs.get_logger('genai', '1.0')\n"
+        "import tellwhy\n"
+        "with tellwhy.span('work'):\n"
+        "    logger.emit(event_name='chat', body={'role': 'user', 'api_key': 'k'}, attributes={'n': 1},\n"
+        "                severity_number=_logs.SeverityNumber.INFO, exception=ValueError('token=abc123secret'))\n"
+        "    _logs.get_logger('genai').emit(_logs.LogRecord(body='plain'))\n",
+    )
+    with OtlpReceiver() as receiver:
+        done = place.wrapped("python", "app.py", OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint)
+        event, plain = receiver.log_records(count=2)
+        (span,) = receiver.spans(count=1)
+
+    assert done.returncode == 0, done.stderr
+    assert (event.scope, event.raw.event_name, event.severity_number) == ("genai", "chat", 9)
+    assert event.body == {"role": "user", "api_key": "[redacted]"}
+    assert event.attributes["n"] == 1
+    assert event.attributes["exception.type"] == "ValueError"
+    assert "abc123secret" not in str(event)
+    assert plain.body == "plain"
+    assert {(record.trace_id, record.span_id) for record in (event, plain)} == {(span.trace_id, span.span_id)}
+
+
 def test_gunicorn_lines_and_traces_join(place: Place) -> None:
     """Two workers of gunicorn: every log line of a request carries the ids of that request's span, 100 %."""
     place.write(
@@ -350,10 +377,10 @@ def made_here() -> list[object]:
     from opentelemetry import trace
 
     from tellwhy.engine.core import LeanResource
-    from tellwhy.logs.entries import LogEntry, entry_of
+    from tellwhy.logs.entries import come_from, entry_of
 
     resource = LeanResource({"service.name": "here"})
-    LogEntry.source = staticmethod(lambda: resource)
+    come_from(lambda: resource)
     entries = []
 
     class Handler(logging.Handler):

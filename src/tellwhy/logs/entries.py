@@ -19,7 +19,8 @@ from tellwhy.logs.layouts import severity_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, ClassVar, Final
+    from collections.abc import Callable
+    from typing import Any, Final
 
 _OF_EVERY_RECORD: Final = frozenset(
     (*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "taskName", *ids.FIELDS)
@@ -79,8 +80,6 @@ class LogEntry:
 
     Attributes:
 
-        source: Returns who this process is, the same for all entries.
-
         max_attributes: Most attributes of a record.
 
         max_length: Longest text of an attribute, in characters; None for no limit but the built-in one.
@@ -88,7 +87,6 @@ class LogEntry:
 
     __slots__ = ("_at", "_body", "_code", "_exception", "_extras", "_ids", "_level", "instrumentation_scope")
 
-    source: ClassVar[Any] = staticmethod(lambda: None)
     max_attributes = 128
     max_length: int | None = None
 
@@ -104,7 +102,7 @@ class LogEntry:
     @property
     def resource(self) -> Any:
         """Who this process is, as it is known now."""
-        return LogEntry.source()
+        return _source()
 
     @property
     def name(self) -> str:
@@ -160,6 +158,17 @@ def entry_of(record: logging.LogRecord) -> LogEntry:
     return entry
 
 
+def come_from(source: Callable[[], Any]) -> None:
+    """Say who this process is: a function that returns its resource, the same for all entries."""
+    global _source
+    _source = source
+
+
+def _nobody() -> None:
+    return None
+
+
+_source: Callable[[], Any] = _nobody
 _scopes: dict[str, LoggerScope] = {}
 
 
@@ -196,25 +205,33 @@ def _extras(attributes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _exception(info: Any) -> TracebackException | None:
-    """Return an exception without its frames' variables, which it would keep alive; source lines are read later."""
+def _exception(info: Any) -> tuple[str, TracebackException] | None:
+    """Return an exception's type and its story, without its frames' variables, which it would keep alive."""
     try:
         kind, value, frames = info
-        return TracebackException(kind, value, frames, lookup_lines=False, compact=True) if kind is not None else None
+        if kind is None:
+            return None
+        module, name = getattr(kind, "__module__", ""), getattr(kind, "__qualname__", str(kind))
+        story = TracebackException(kind, value, frames, lookup_lines=False, compact=True)  # source lines are read later
+        return name if module in ("builtins", "", None) else f"{module}.{name}", story
     except Exception:  # a record made by hand
         return None
 
 
-def _exception_attributes(exception: TracebackException) -> dict[str, str]:
-    kind = exception.exc_type
-    module = getattr(kind, "__module__", "")
-    name = getattr(kind, "__qualname__", str(kind))
+def exception_attributes(exception: BaseException) -> dict[str, str]:
+    """Return what is exported of an exception, without its secrets."""
+    summary = _exception((type(exception), exception, exception.__traceback__))
+    return {} if summary is None else _exception_attributes(summary)
+
+
+def _exception_attributes(exception: tuple[str, TracebackException]) -> dict[str, str]:
+    name, story = exception
     try:
-        stacktrace = "".join(exception.format())
+        stacktrace = "".join(story.format())
     except Exception as error:
         stacktrace = f"<no stack trace: {type(error).__name__}>"
     return {
-        "exception.type": name if module in ("builtins", "", None) else f"{module}.{name}",
-        "exception.message": redaction.redact_text(text(exception)),
+        "exception.type": name,
+        "exception.message": redaction.redact_text(text(story)),
         "exception.stacktrace": redaction.redact_text(well_formed(stacktrace)),
     }

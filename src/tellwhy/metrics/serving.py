@@ -76,7 +76,6 @@ class _Http(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Any  # an _Http
     server_version = f"tellwhy/{__version__}"
     sys_version = ""
     timeout = 10.0
@@ -88,7 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         wanted = "application/openmetrics-text" in self.headers.get("accept", "")
         try:
-            body = self.server.page(openmetrics_wanted=wanted).encode()
+            http: Any = self.server
+            body = http.page(openmetrics_wanted=wanted).encode()
         except Exception as error:
             diagnostics.fault("metrics: being scraped", error)
             self.send_error(500)
@@ -102,5 +102,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # its name there
+    def log_message(self, format: str, *args: Any) -> None:
         """Write nothing on the program's stderr."""

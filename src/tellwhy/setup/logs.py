@@ -7,8 +7,8 @@ from tellwhy.delivery import fork
 from tellwhy.delivery.foreign import in_our_terms
 from tellwhy.delivery.outbox import Outbox
 from tellwhy.delivery.signal import LOGS
-from tellwhy.logs import capture
-from tellwhy.logs.entries import LogEntry
+from tellwhy.logs import api, capture
+from tellwhy.logs.entries import LogEntry, come_from
 from tellwhy.setup import components, otlp
 
 TYPE_CHECKING = False
@@ -40,7 +40,8 @@ class LogExport:
             outbox.when_absent = self._fewer
         self._limit(settings)
         _load_encoding()
-        LogEntry.source = staticmethod(resource)
+        come_from(resource)
+        self._api: api.LoggerProvider | None = None
         self._forget = fork.on_child(capture.after_fork_in_child)
 
     def start(self) -> None:
@@ -49,24 +50,26 @@ class LogExport:
 
     def stop(self) -> None:
         """Let no more records come."""
-        capture.send_to(None)
+        self._connect([])
+        if self._api is not None:
+            api.take_away(self._api)
         self._forget()
 
     def _fewer(self) -> None:
         self._connect([outbox for outbox in self.outboxes if not outbox.is_absent])
 
     def _connect(self, outboxes: list[Outbox]) -> None:
-        if not outboxes:
-            capture.send_to(None)
-        elif len(outboxes) == 1:
-            capture.send_to(outboxes[0].put)
-        else:
+        def put_into_all(entry: LogEntry) -> None:
+            for outbox in outboxes:
+                outbox.put(entry)
 
-            def put(entry: LogEntry) -> None:
-                for outbox in outboxes:
-                    outbox.put(entry)
-
-            capture.send_to(put)
+        sink = None if not outboxes else outboxes[0].put if len(outboxes) == 1 else put_into_all
+        capture.send_to(sink)
+        if self._api is not None:
+            self._api.sink = sink
+        elif sink is not None:
+            self._api = api.LoggerProvider(sink)
+            api.put(self._api)
 
     def _limit(self, settings: Settings) -> None:
         count, length = settings.logrecord_attribute_count_limit, settings.logrecord_attribute_value_length_limit
