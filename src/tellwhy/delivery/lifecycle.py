@@ -200,7 +200,10 @@ class Lifecycle:
         end_all(self._open_spans)
 
     def _report(self) -> None:
+        """Say for each signal what was lost; where the receiver does not know the signal, all has been said."""
         for signal in self._signals():
+            if all(getattr(member, "is_absent", False) for member in self._members if member.signal is signal):
+                continue
             stats = total(self._stats_of(signal))
             dropped = lost(stats)
             if dropped <= self._reported.get(signal, 0):
