@@ -313,11 +313,12 @@ def test_os_exit_is_left_alone_elsewhere(place: Place, receiver: OtlpReceiver) -
 @pytest.mark.parametrize("at_import", ["", "yes"], ids=["no-span-at-import", "span-at-import"])
 def test_gunicorn(place: Place, receiver: OtlpReceiver, options: tuple[str, ...], at_import: str) -> None:
     """Two workers, requests to both, a graceful stop: every request's span arrives, once."""
-    place.write("port.txt", "")
-    with place.start(
-        "gunicorn", "-w", "2", "-b", "127.0.0.1:0", *options, "worker_app:app", SPAN_AT_IMPORT=at_import
-    ) as server:
+    # A SIGTERM that comes before a worker has its own handler is lost, and gunicorn waits half a minute for it.
+    place.write("conf.py", "def post_worker_init(worker): worker.log.info('ready')\n")
+    command = ("gunicorn", "-c", "conf.py", "-w", "2", "-b", "127.0.0.1:0", *options, "worker_app:app")
+    with place.start(*command, SPAN_AT_IMPORT=at_import) as server:
         port = server.wait_for(r"Listening at: http://127\.0\.0\.1:(\d+)")
+        server.wait_for(r"\] ready", count=2)
         pids = {server.get(f"/{number}", port)[1] for number in range(40)}
         done = server.stop(signal.SIGTERM)
     counted = Counter(names(receiver))

@@ -274,6 +274,7 @@ def kill_and_start_again(folder: Path, seconds: float) -> Killed:
             "--progress": str(progress),
         }
         victim = _start({**options, "--rate": "500", "--seconds": "60"}, os.environ)
+        r.wait_until(lambda: spool.is_dir() and any(spool.iterdir()), timeout=60, what="the first file")
         r.pause(seconds)
         victim.kill()
         victim.communicate()

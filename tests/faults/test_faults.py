@@ -35,7 +35,7 @@ def test_fault(fault: Fault, record_property: Callable[[str, object], None]) -> 
     assert min(moved) < MOST_MOVED, f"p99 moved by {moved} ms"
 
 
-@pytest.mark.parametrize("seconds", [1.2, 1.7, 2.3])
+@pytest.mark.parametrize("seconds", [0.1, 0.4, 1.0])
 def test_kill_9_with_the_spool_on(tmp_path: Path, seconds: float) -> None:
     """Everything that was on disk arrives, once, from the next process; no file is damaged."""
     killed = kill_and_start_again(tmp_path, seconds)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from _thread import RLock
 from time import monotonic
 
 # All that leaving needs, now: a signal may arrive in the middle of an import,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 
 DEFAULT_BUDGET: Final = 2000  # milliseconds
+_LONGEST_REPORT: Final = 0.5  # seconds that one thread waits for another to say what was lost
 
 
 class Lifecycle:
@@ -83,6 +85,7 @@ class Lifecycle:
     def _begin(self) -> None:
         self._budget = Budget(self._budget_ms / 1000)
         self._reported: dict[Signal, int] = {}
+        self._reporting = RLock()
 
     def add(self, member: Member) -> Callable[[], None]:
         """Let somebody take part; returns what ends that."""
@@ -200,6 +203,15 @@ class Lifecycle:
         end_all(self._open_spans)
 
     def _report(self) -> None:
+        # Whoever leaves beside us may end the process next, and takes it for said.
+        held = self._reporting.acquire(timeout=_LONGEST_REPORT)
+        try:
+            self._report_losses()
+        finally:
+            if held:
+                self._reporting.release()
+
+    def _report_losses(self) -> None:
         """Say for each signal what was lost; where the receiver does not know the signal, all has been said."""
         for signal in self._signals():
             if all(getattr(member, "is_absent", False) for member in self._members if member.signal is signal):
