@@ -215,16 +215,18 @@ def main() -> int:
             programs = [Program(way, pythons[way.peer], found) for way in _ways(peers, options.mode)]
             try:
                 parts.append(as_markdown(*measure(programs, bare, options.rounds, options.only), peers))
+                print(parts[-1], flush=True)
             finally:
                 for program in (bare, *programs):
                     program.stop()
         if options.only in ("", "startup"):
             parts.append(startup.report(pythons, found, options.rounds))
+            print(f"\n{parts[-1]}", flush=True)
     versions = ", ".join(f"{peer} {_version(peer, python)}" for peer, python in pythons.items())
     hosts = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in HOSTS)
     parts.append(f"{page.machine()}; {versions}; {hosts}; "
                  f"medians of {options.rounds} rounds that take turns.")  # fmt: skip
-    print("\n\n".join(parts))
+    print(f"\n{parts[-1]}")
     if options.write:
         page.put(page.PERFORMANCE, "patchers", "\n\n".join(parts))
     return 0
