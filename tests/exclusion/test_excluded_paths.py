@@ -176,3 +176,14 @@ def test_default_list_has_no_wild_card() -> None:
     assert Paths(Privacy.excluded_paths.default)._wild == []
     assert check({"PATH_INFO": "/healthz"})
     assert not check({"SCRIPT_NAME": "/app", "PATH_INFO": "/healthz"})
+
+
+def test_official_engine_says_what_it_cannot(tmp_path: Path) -> None:
+    """OpenTelemetry's own instrumentations know no paths: that is said, where somebody asked for them."""
+    place = Place(tmp_path, OTEL_TRACES_EXPORTER="none", TELLWHY_ENGINE="sdk")
+    place.copy("one_span.py")
+    asked = place.wrapped("python", "one_span.py", TELLWHY_EXCLUDED_PATHS="/internal/*")
+    plain = place.wrapped("python", "one_span.py")
+
+    assert "TELLWHY_EXCLUDED_PATHS is ignored: TELLWHY_ENGINE=sdk cannot do that" in lines_of_ours(asked.stderr)
+    assert not any("ignored" in line for line in lines_of_ours(plain.stderr))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 
+_LEAN_ONLY = ("spans_per_trace", "open_spans", "excluded_paths", "sql_parameters", "context_link_after")
+
+
 def limits(settings: Settings) -> dict[str, int | None]:
     """Return the span limits as keywords of ``SpanLimits``; None is without limit."""
     general = settings.attribute_count_limit
@@ -140,7 +143,7 @@ def processor(name: str, exporter: SpanExporter, settings: Settings) -> SpanProc
 def intake(processors: list[Any], settings: Settings) -> tuple[list[Any], list[Any]]:
     """Return what the provider gets of those who deliver, and all who take part in the exit."""
     if settings.engine == "sdk":
-        for name in ("spans_per_trace", "open_spans"):
+        for name in _LEAN_ONLY:
             if settings.origin(name) != "default":
                 diagnostics.warn(f"{ROWS[name].variable} is ignored: TELLWHY_ENGINE=sdk cannot do that")
     elif processors and (settings.spans_per_trace or settings.open_spans):
