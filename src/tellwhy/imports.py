@@ -122,7 +122,7 @@ class _Finder:
             if spec is not None:
                 # A namespace package has no loader; a legacy one executes in its own way.
                 if spec.loader is not None and hasattr(spec.loader, "exec_module"):
-                    spec.loader = _Loader(spec.loader)
+                    spec.loader = _Loader(spec.loader, spec)
                 return spec  # type: ignore[no-any-return]
         return None
 
@@ -130,8 +130,9 @@ class _Finder:
 class _Loader:
     """Stands in for a module's loader until its code runs; others may put their own ``exec_module`` on it."""
 
-    def __init__(self, real: Any) -> None:
+    def __init__(self, real: Any, spec: ModuleSpec) -> None:
         self._real = real
+        self._spec = spec
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
@@ -139,6 +140,11 @@ class _Loader:
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         created: ModuleType | None = self._real.create_module(spec)
         return created
+
+    def get_code(self, name: str) -> Any:
+        """Step back: ``python -m`` asks for the code, to run it as ``__main__`` with this spec."""
+        self._spec.loader = self._real
+        return self._real.get_code(name)
 
     def exec_module(self, module: ModuleType) -> None:
         name = module.__name__

@@ -114,3 +114,16 @@ def test_a_module_that_is_not_needed_is_no_mistake(shop: Place, receiver: OtlpRe
     done = shop.wrapped("python", "app.py", TELLWHY_TRACE="shop.unused:run,elsewhere.*,shop.pricing:quote")
     assert len(lines_of_ours(done.stderr)) == 1
     assert _names(receiver) == ["quote", "quote"]
+
+
+@pytest.mark.parametrize("pattern", ["shop.jobs:run", "shop.*"])
+def test_a_module_that_is_run_is_itself(shop: Place, pattern: str) -> None:
+    """``python -m``: its loader and spec are as without tracing, and one line says why nothing is traced."""
+    shop.write(
+        "shop/jobs.py", "def run(): print(__name__, __spec__.name, type(__loader__), type(__spec__.loader))\nrun()\n"
+    )
+    bare = shop.run("python", "-m", "shop.jobs")
+    done = shop.wrapped("python", "-m", "shop.jobs", TELLWHY_TRACE=pattern)
+    assert (done.returncode, done.stdout) == (bare.returncode, bare.stdout)
+    said = [line for line in lines_of_ours(done.stderr) if "shop.jobs is the program that runs" in line]
+    assert len(said) == (pattern == "shop.jobs:run"), "the other one names functions of shop.pricing"

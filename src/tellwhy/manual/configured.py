@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import ModuleType
-    from typing import Any
+    from typing import Any, Final
 
 
 def trace_functions(texts: Iterable[str]) -> None:
@@ -149,10 +149,14 @@ def _at_exit(patterns: list[Pattern], found: set[Pattern]) -> None:
 
 
 _said_at_exit: Any = None
+_MAIN: Final = "{} is the program that runs, not a module that it imports: write @traced there"
 
 
 def _why_never(pattern: Pattern) -> str | None:
     """Return why a pattern has named nothing; None if the program just did not import its module."""
+    main = getattr(getattr(sys.modules.get("__main__"), "__spec__", None), "name", "")  # of ``python -m``
+    if main and pattern.is_in(main):
+        return _MAIN.format(main)
     imported = sorted(name for name in sys.modules if pattern.is_in(name))
     if imported:
         return f"there is no such function in {', '.join(imported[:3])}"
@@ -169,5 +173,5 @@ def _why_never(pattern: Pattern) -> str | None:
     if spec is None:
         return f"there is no module {name}"
     if spec.origin == os.path.abspath(sys.argv[0]):  # at exit, __main__ has no __file__ any more
-        return f"{name} is the program that runs, not a module that it imports: write @traced there"
+        return _MAIN.format(name)
     return None
