@@ -302,6 +302,29 @@ def test_prometheus_leads_to_the_trace(place: Place, tmp_path: Path) -> None:
     assert 0 < len(kept) < 150
 
 
+@NEEDS_PROMETHEUS
+@pytest.mark.servers
+@pytest.mark.timeout(180)
+def test_prometheus_leads_to_the_demos_traces(place: Place, tmp_path: Path) -> None:
+    """``tellwhy demo``, scraped by a real Prometheus: the trace that an exemplar names is one that the viewer shows."""
+    demo = [
+        f"--env={name}={place.environ[name]}" for name in place.environ if name.startswith(("OTEL_METR", "OTEL_EXP"))
+    ]
+    for name in [name for name in place.environ if name.startswith("OTEL_")]:
+        del place.environ[name]
+    port = demo[-1].rpartition("=")[2]
+    place.environ["OTEL_EXPORTER_PROMETHEUS_PORT"] = port
+    with place.start("tellwhy", "demo", *demo) as running, prometheus(tmp_path, place) as api:
+
+        def shown() -> bool:
+            query = "traces_span_metrics_duration_milliseconds_bucket"
+            found = api("query_exemplars", query=query, start=time.time() - 120, end=time.time())
+            trace_ids = {exemplar["labels"]["trace_id"] for series in found for exemplar in series["exemplars"]}
+            return any(trace_id in running.stdout for trace_id in trace_ids)
+
+        until(shown, "an exemplar's trace in the viewer", 90)
+
+
 @contextmanager
 def prometheus(folder: Path, place: Place) -> Iterator[Callable[..., list[Any]]]:
     """Run Prometheus with exemplar storage, scraping the place's port; the value asks its HTTP API."""
