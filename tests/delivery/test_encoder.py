@@ -36,6 +36,7 @@ from tellwhy import diagnostics
 from tellwhy.delivery import encoder
 from tellwhy.engine import SpanLimits, TracerProvider
 from tellwhy.engine.samplers import ALWAYS_ON
+from tellwhy.redaction import export
 
 
 @pytest.fixture(autouse=True)
@@ -60,10 +61,13 @@ def mine(spans: list[Any]) -> ExportTraceServiceRequest:
 
 
 # What the official encoder can encode: no lone surrogates, no integers beyond 64 bits, times within 64 bits.
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10) | st.sampled_from(
-    ["GET", "ä€😀", "x" * 127, "x" * 128, "é" * 64, "y" * 16_500]
+# And no secrets, which it lets pass: hypothesis picks words out of the code that it tests, our list of them too.
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10).filter(
+    lambda text: export.text(text) == text
+) | st.sampled_from(["GET", "ä€😀", "x" * 127, "x" * 128, "é" * 64, "y" * 16_500])
+keys = st.sampled_from(["a", "http.request.method", "ключ", "k" * 130]) | texts.filter(
+    lambda text: text and export.is_ordinary(text)
 )
-keys = st.sampled_from(["a", "http.request.method", "ключ", "k" * 130]) | texts.filter(bool)
 int64s = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, 1, 127, 128, 16_383, 16_384, -1, 2**31, 2**63 - 1])
 scalars = st.none() | st.booleans() | int64s | st.floats() | texts | st.binary(max_size=200)
 values = st.recursive(
