@@ -316,6 +316,41 @@ def test_conventions_from_our_patchers(place: Place) -> None:
     assert all(point.sum < 20 for _, point in client)  # seconds
 
 
+@pytest.mark.servers
+def test_databases_by_the_conventions(place: Place, postgres: str, redis_server: str) -> None:
+    """``db.client.operation.duration`` of a real PostgreSQL and a real Redis, by system, operation and error."""
+    place.write(
+        "app.py",
+        "import psycopg2, redis, sys\n"
+        "connection = psycopg2.connect(sys.argv[1])\n"
+        "cursor = connection.cursor()\n"
+        "for number in range(6): cursor.execute('SELECT %s', (number,))\n"
+        "try: cursor.execute('SELECT * FROM no_such_table')\n"
+        "except psycopg2.Error: pass\n"
+        "client = redis.Redis.from_url(sys.argv[2])\n"
+        "for number in range(5): client.get(f'user:{number}')\n",
+    )
+    with OtlpReceiver() as receiver:
+        done = place.wrapped(
+            *("python", "app.py", postgres, redis_server),
+            OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint,
+            OTEL_TRACES_SAMPLER="always_off",
+        )
+        (message,) = receiver.metrics()
+
+    assert done.returncode == 0, done.stderr
+    found = points(message, "db.client.operation.duration")
+    counts = {
+        (attributes["db.system.name"], attributes.get("db.operation.name"), "error.type" in attributes): point.count
+        for attributes, point in found
+    }
+    assert counts[("postgresql", "SELECT", False)] == 6
+    assert counts[("postgresql", "SELECT", True)] == 1
+    assert counts[("redis", "GET", False)] == 5
+    assert all("db.query.text" not in attributes for attributes, _ in found)
+    assert all(0 < point.sum < 10 for _, point in found)  # seconds
+
+
 def test_nothing_is_loaded_while_metrics_are_off(place: Place) -> None:
     """Without an exporter: no provider of the SDK, no sampler of ours, unsampled spans stay unrecorded."""
     place.write(
