@@ -225,7 +225,7 @@ def main() -> int:
     versions = ", ".join(f"{peer} {_version(peer, python)}" for peer, python in pythons.items())
     hosts = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in HOSTS)
     parts.append(f"{page.machine()}; {versions}; {hosts}; "
-                 f"medians of {options.rounds} rounds that take turns.")  # fmt: skip
+                 f"medians of {options.rounds} rounds that take turns; load average {os.getloadavg()[0]:.0f}.")  # fmt: skip
     print(f"\n{parts[-1]}")
     if options.write:
         page.put(page.PERFORMANCE, "patchers", "\n\n".join(parts))
