@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor as SdkProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from tellwhy.delivery import BatchSpanProcessor, OTLPSpanExporter
-from tellwhy.delivery.lifecycle import Lifecycle
+from tellwhy.delivery.leaving.lifecycle import Lifecycle
 from tellwhy.engine.provider import TracerProvider
 
 ROUNDS = 9

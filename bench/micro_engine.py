@@ -33,7 +33,7 @@ from opentelemetry.sdk.trace import TracerProvider as SdkProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.version import __version__ as sdk_version
 
-from tellwhy.delivery import encoder
+from tellwhy.delivery.otlp import encoder
 from tellwhy.engine import TracerProvider
 from tellwhy.engine.context import enter, leave
 from tellwhy.engine.samplers import ALWAYS_OFF, ParentBased

@@ -11,7 +11,7 @@ import sys
 from time import thread_time_ns
 from typing import Any
 
-from tellwhy.delivery import encoder
+from tellwhy.delivery.otlp import encoder
 from tellwhy.engine import TracerProvider
 
 ROUNDS = 25

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tellwhy import diagnostics
-from tellwhy.delivery import retry
+from tellwhy.delivery.otlp import retry
 
 REAL_WAITS = (retry.FIRST_WAIT, retry.LONGEST_WAIT)
 

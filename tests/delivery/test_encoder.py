@@ -33,7 +33,7 @@ from opentelemetry.trace import (
 
 from support.engines import Engine
 from tellwhy import diagnostics
-from tellwhy.delivery import encoder
+from tellwhy.delivery.otlp import encoder
 from tellwhy.engine import SpanLimits, TracerProvider
 from tellwhy.engine.samplers import ALWAYS_ON
 from tellwhy.redaction import export

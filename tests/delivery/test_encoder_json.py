@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from support.engines import Engine
-from tellwhy.delivery import encoder, encoder_json
+from tellwhy.delivery.otlp import encoder, encoder_json
 from tellwhy.engine import TracerProvider
 
 texts = st.text(max_size=10)

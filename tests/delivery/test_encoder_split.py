@@ -20,7 +20,7 @@ from opentelemetry.trace import SpanContext, StatusCode
 from support.engines import Engine
 from support.otlp import decode_attributes
 from tellwhy import diagnostics
-from tellwhy.delivery import encoder, encoder_json
+from tellwhy.delivery.otlp import encoder, encoder_json
 from tellwhy.engine import SpanLimits, TracerProvider
 
 CODECS = [encoder, encoder_json]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tellwhy.delivery.endpoint import is_private, parse, resolve
+from tellwhy.delivery.otlp.endpoint import is_private, parse, resolve
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from faults.receiver import Exchange, FaultyReceiver, hang
 from support.otlp import OtlpReceiver
 from support.program import Place
 from tellwhy.delivery import BatchSpanProcessor, OTLPSpanExporter
-from tellwhy.delivery.budget import Budget
+from tellwhy.delivery.leaving.budget import Budget
 
 FOREIGN = (
     "opentelemetry.sdk",
@@ -36,8 +36,8 @@ FOR_SENDING = (
     "http.client",
     "socket",
     "ssl",
-    "tellwhy.delivery.encoder",
-    "tellwhy.delivery.transport",
+    "tellwhy.delivery.otlp.encoder",
+    "tellwhy.delivery.otlp.transport",
 )
 
 
@@ -64,7 +64,7 @@ def test_what_is_loaded_and_when(tmp_path: Path) -> None:
             "import json, os, sys, threading\n"
             "from tellwhy.engine.provider import TracerProvider\n"
             "from tellwhy.delivery import BatchSpanProcessor, OTLPSpanExporter\n"
-            "from tellwhy.delivery.lifecycle import Lifecycle\n"
+            "from tellwhy.delivery.leaving.lifecycle import Lifecycle\n"
             "processor = BatchSpanProcessor(OTLPSpanExporter(os.environ['ENDPOINT'] + '/v1/traces'))\n"
             "provider = TracerProvider.lean({'service.name': 'test'})\n"
             "provider.add_span_processor(processor)\n"

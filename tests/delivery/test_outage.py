@@ -108,7 +108,7 @@ def test_a_refusal_is_told_at_once(receiver: FaultyReceiver, capfd: Any) -> None
 def test_probing_is_cheap(receiver: FaultyReceiver) -> None:
     """Once the circuit is open, a hanging receiver gets few spans at a time, so it causes few duplicates."""
     receiver.behave = take_and_hang
-    processor, tracer = start(receiver, timeout=0.1)
+    processor, tracer = start(receiver, timeout=0.5)  # long enough for the receiver to have counted what it took
     make(tracer, 500)
     wait_until(lambda: processor.stats()["export_failures"] >= 3)
     before = sum(receiver.seen.values())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from tellwhy.delivery.response import LONGEST_MESSAGE, clean, error_message, partial_success
+from tellwhy.delivery.otlp.response import LONGEST_MESSAGE, clean, error_message, partial_success
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 

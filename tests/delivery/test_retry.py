@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tellwhy.delivery.retry import FIRST_WAIT, LONGEST_RETRY_AFTER, LONGEST_WAIT, Backoff, retry_after
+from tellwhy.delivery.otlp.retry import FIRST_WAIT, LONGEST_RETRY_AFTER, LONGEST_WAIT, Backoff, retry_after
 
 NOW = 1_760_000_000.0
 

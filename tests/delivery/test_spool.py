@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from faults.receiver import FaultyReceiver, accept, partial, status, wait_until
 from tellwhy.delivery import BatchSpanProcessor, OTLPSpanExporter
-from tellwhy.delivery.spool import Spool
+from tellwhy.delivery.disk.spool import Spool
 
 TYPE = "application/x-protobuf"
 

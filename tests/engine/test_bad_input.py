@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanContext, Status, StatusCode
 
 from support.engines import Engine, ours
 from tellwhy import diagnostics
-from tellwhy.delivery import encoder, encoder_json
+from tellwhy.delivery.otlp import encoder, encoder_json
 from tellwhy.engine import TracerProvider
 
 

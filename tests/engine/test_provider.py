@@ -157,8 +157,8 @@ def test_joins_the_sdk_when_that_is_imported_later() -> None:
                     raise ValueError
             except ValueError:
                 pass
-        import tellwhy.delivery.encoder
-        list(tellwhy.delivery.encoder.split(finished))
+        import tellwhy.delivery.otlp.encoder
+        list(tellwhy.delivery.otlp.encoder.split(finished))
         heavy = [name for name in sys.modules if name.startswith(
             ("opentelemetry.sdk", "google", "grpc", "requests", "opentelemetry.exporter", "opentelemetry.proto"))]
         assert not heavy, heavy

@@ -71,7 +71,7 @@ def make_tracer(given: argparse.Namespace):
     provider = TracerProvider(shutdown_on_exit=False)
     processor = None
     if given.first_wait:
-        from tellwhy.delivery import retry
+        from tellwhy.delivery.otlp import retry
 
         retry.FIRST_WAIT, retry.LONGEST_WAIT = given.first_wait, given.first_wait * 4
     if given.endpoint:
@@ -91,7 +91,7 @@ def make_tracer(given: argparse.Namespace):
 
 
 def install(given: argparse.Namespace, processor) -> None:
-    from tellwhy.delivery.lifecycle import Lifecycle
+    from tellwhy.delivery.leaving.lifecycle import Lifecycle
 
     lifecycle = Lifecycle(given.budget)
     lifecycle.add(processor)

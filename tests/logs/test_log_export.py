@@ -122,7 +122,7 @@ def test_json_over_http(place: Place) -> None:
     """``http/json`` is OTLP's own JSON: protobuf's reader of it gives the same records."""
     from google.protobuf import json_format
 
-    from tellwhy.delivery import encoder_logs
+    from tellwhy.delivery.otlp import encoder_logs
 
     entries = made_here()
     ((payload, held),) = encoder_logs.Json.split(entries)

@@ -15,7 +15,7 @@ from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from tellwhy.delivery import encoder_metrics
+from tellwhy.delivery.otlp import encoder_metrics
 from tellwhy.metrics.reader import Reader
 from tellwhy.metrics.spans import SpanMetrics
 

@@ -25,8 +25,8 @@ from redaction.kinds import KINDS, READABLE
 from redaction.test_kinds import pieces
 from support.recording import Recorder
 from tellwhy import redaction
-from tellwhy.delivery import encoder, encoder_json
-from tellwhy.delivery.redacting import RedactingExporter
+from tellwhy.delivery.otlp import encoder, encoder_json
+from tellwhy.delivery.otlp.redacting import RedactingExporter
 from tellwhy.redaction import export
 
 ABOUT = SpanContext(7, 7, True, TraceFlags(1))

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tellwhy.delivery.otlp import OTLPSpanExporter
+    from tellwhy.delivery.otlp.exporter import OTLPSpanExporter
     from tellwhy.delivery.processor import BatchSpanProcessor
 
 __all__ = ["BatchSpanProcessor", "OTLPSpanExporter"]
 
-_HOMES = {"BatchSpanProcessor": "tellwhy.delivery.processor", "OTLPSpanExporter": "tellwhy.delivery.otlp"}
+_HOMES = {"BatchSpanProcessor": "tellwhy.delivery.processor", "OTLPSpanExporter": "tellwhy.delivery.otlp.exporter"}
 
 
 def __getattr__(name: str) -> object:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from tellwhy.delivery.attempt import Attempt
+    from tellwhy.delivery.disk.store import Store
     from tellwhy.delivery.queue import SpanQueue
     from tellwhy.delivery.signal import Signal
     from tellwhy.delivery.snapshots import Sender
-    from tellwhy.delivery.store import Store
 
 # The first batch of a process goes out early: whoever looks for a first trace,
 # or for the reason why there is none, waits no longer than this.

@@ -19,7 +19,7 @@ import threading
 from collections import deque
 from time import perf_counter_ns
 
-from tellwhy.delivery import fork
+from tellwhy.delivery.leaving import fork
 from tellwhy.delivery.signal import TRACES
 from tellwhy.delivery.stats import TRACE_FULL, Counter, empty
 from tellwhy.engine.span import UNSET
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, Final, TypeAlias
 
-    from tellwhy.delivery.budget import Budget
+    from tellwhy.delivery.leaving.budget import Budget
     from tellwhy.delivery.stats import Snapshot
     from tellwhy.engine.span import Span
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from time import monotonic
 
 from tellwhy import diagnostics
-from tellwhy.delivery.retry import Backoff
+from tellwhy.delivery.otlp.retry import Backoff
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from time import monotonic
 
 from tellwhy import diagnostics
-from tellwhy.delivery import fork
 from tellwhy.delivery.attempt import attempting
 from tellwhy.delivery.courier import Courier
+from tellwhy.delivery.leaving import fork
 from tellwhy.delivery.queue import SpanQueue
 from tellwhy.delivery.signal import TRACES
 from tellwhy.delivery.stats import ABSENT, AFTER_SHUTDOWN
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
-    from tellwhy.delivery.budget import Budget
+    from tellwhy.delivery.disk.store import Store
+    from tellwhy.delivery.leaving.budget import Budget
     from tellwhy.delivery.signal import Signal
     from tellwhy.delivery.stats import Snapshot
-    from tellwhy.delivery.store import Store
 
 _DEFAULT_FLUSH: Final = 30_000  # milliseconds, as in the SDK
 

@@ -178,6 +178,6 @@ def _meters_of_the_environment() -> Any:
 def _store(folder: str | None) -> Any:
     if not folder:
         return None
-    from tellwhy.delivery.store import Store
+    from tellwhy.delivery.disk.store import Store
 
     return Store(folder)

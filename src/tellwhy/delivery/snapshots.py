@@ -18,8 +18,8 @@ from collections import deque
 from time import monotonic, perf_counter_ns
 from weakref import ref
 
-from tellwhy.delivery import fork
-from tellwhy.delivery.open_spans import UNFINISHED
+from tellwhy.delivery.leaving import fork
+from tellwhy.delivery.leaving.open_spans import UNFINISHED
 from tellwhy.delivery.signal import TRACES
 from tellwhy.delivery.stats import empty
 from tellwhy.engine.span import Span
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from tellwhy.delivery.attempt import Attempt
-    from tellwhy.delivery.budget import Budget
+    from tellwhy.delivery.leaving.budget import Budget
     from tellwhy.delivery.stats import Snapshot
 
 _MOST_STARTED: Final = 65_536  # since the last look; of more, the first are seen when they have ended

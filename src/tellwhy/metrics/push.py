@@ -13,7 +13,7 @@ import threading
 from time import monotonic
 
 from tellwhy import diagnostics
-from tellwhy.delivery.budget import Budget
+from tellwhy.delivery.leaving.budget import Budget
 from tellwhy.delivery.outbox import Outbox
 from tellwhy.delivery.signal import METRICS
 from tellwhy.delivery.worker import Worker

@@ -14,7 +14,7 @@ import threading
 from time import monotonic, perf_counter
 
 from tellwhy import diagnostics
-from tellwhy.delivery import fork
+from tellwhy.delivery.leaving import fork
 from tellwhy.delivery.signal import METRICS
 from tellwhy.delivery.stats import empty
 from tellwhy.delivery.worker import Worker
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
-    from tellwhy.delivery.budget import Budget
+    from tellwhy.delivery.leaving.budget import Budget
     from tellwhy.delivery.stats import Snapshot
     from tellwhy.metrics.openmetrics import Family
     from tellwhy.metrics.reader import Reader

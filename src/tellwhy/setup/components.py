@@ -81,11 +81,11 @@ def exporters(settings: Settings) -> list[tuple[str, SpanExporter]]:
 
 def _private(exporter: Any) -> Any:
     """Return an exporter that lets no secrets out."""
-    from tellwhy.delivery.otlp import OTLPSpanExporter
+    from tellwhy.delivery.otlp.exporter import OTLPSpanExporter
 
     if isinstance(exporter, OTLPSpanExporter):
         return exporter  # its encoders see to that
-    from tellwhy.delivery.redacting import RedactingExporter
+    from tellwhy.delivery.otlp.redacting import RedactingExporter
 
     return RedactingExporter(exporter)
 

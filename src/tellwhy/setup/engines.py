@@ -21,7 +21,7 @@ def build(settings: Settings, resource_attributes: dict[str, Any], processors: I
 
 
 def _lean(settings: Settings, resource_attributes: dict[str, Any], processors: Iterable[Any]) -> Any:
-    from tellwhy.delivery import fork
+    from tellwhy.delivery.leaving import fork
     from tellwhy.engine.limits import SpanLimits
     from tellwhy.engine.provider import TracerProvider
 
@@ -43,7 +43,7 @@ def _lean(settings: Settings, resource_attributes: dict[str, Any], processors: I
 
 
 def _official(settings: Settings, resource_attributes: dict[str, Any], processors: Iterable[Any]) -> Any:
-    from tellwhy.delivery import fork
+    from tellwhy.delivery.leaving import fork
     from tellwhy.engine import official
     from tellwhy.manual.lineage import Lineage
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from tellwhy.delivery import fork
 from tellwhy.delivery.foreign import in_our_terms
+from tellwhy.delivery.leaving import fork
 from tellwhy.delivery.outbox import Outbox
 from tellwhy.delivery.signal import LOGS
 from tellwhy.logs import api, capture
@@ -80,7 +80,7 @@ class LogExport:
 def _load_encoding() -> None:
     """Import now what encoding needs: on the worker's thread a fork could cut an import in two."""
     from tellwhy import redaction
-    from tellwhy.delivery import encoder_logs  # noqa: F401  # so that it is loaded
+    from tellwhy.delivery.otlp import encoder_logs  # noqa: F401  # so that it is loaded
 
     redaction.redact_text("token=x")
     redaction.redact_attributes({"url.full": "http://x/?token=x", "db.query.text": "SELECT 1"})

@@ -17,8 +17,8 @@ from opentelemetry.sdk.metrics import (
 from opentelemetry.sdk.resources import Resource
 
 from tellwhy import diagnostics
-from tellwhy.delivery import fork
 from tellwhy.delivery.foreign import in_our_terms
+from tellwhy.delivery.leaving import fork
 from tellwhy.delivery.signal import METRICS
 from tellwhy.metrics.push import Push
 from tellwhy.metrics.reader import Reader

@@ -32,10 +32,10 @@ def exporter(signal: Signal, settings: Settings) -> Any:
     if settings.engine == "sdk" and signal is TRACES:
         return _official_http(options(settings, signal), spoken)
     if signal is TRACES:
-        from tellwhy.delivery.otlp import OTLPSpanExporter
+        from tellwhy.delivery.otlp.exporter import OTLPSpanExporter
 
         return OTLPSpanExporter(settings=settings)
-    from tellwhy.delivery import otlp_signals
+    from tellwhy.delivery.otlp import signals as otlp_signals
 
     return otlp_signals.EXPORTERS[signal](settings=settings)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 from tellwhy import diagnostics, redaction, resource
-from tellwhy.delivery.lifecycle import Lifecycle
+from tellwhy.delivery.leaving.lifecycle import Lifecycle
 from tellwhy.settings import ROWS
 from tellwhy.setup import components, engines, foreign
 

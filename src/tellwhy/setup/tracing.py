@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from tellwhy.delivery.serverless import Invocations
+    from tellwhy.delivery.leaving.serverless import Invocations
     from tellwhy.resource import Identity
     from tellwhy.settings import Problem, Settings
     from tellwhy.setup.pipeline import Pipeline
@@ -215,7 +215,7 @@ class Tracing:
     def _follow_invocations(self, module: ModuleType) -> None:
         """Deliver before each reply: afterwards the process is frozen."""
         if self._invocations is None:
-            from tellwhy.delivery.serverless import Invocations
+            from tellwhy.delivery.leaving.serverless import Invocations
 
             self._invocations = Invocations(self.flush, self._cut, self.settings.exit_budget / 1000)
             self._invocations.follow(module.LambdaRuntimeClient)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from tellwhy.delivery import BatchSpanProcessor, OTLPSpanExporter
-from tellwhy.delivery.lifecycle import Lifecycle
+from tellwhy.delivery.leaving.lifecycle import Lifecycle
 
 if os.environ.get("ENGINE", "lean") == "lean":
     from tellwhy.engine.provider import TracerProvider

@@ -19,12 +19,12 @@ from time import monotonic
 # All that leaving needs, now: a signal may arrive in the middle of an import,
 # and its handler would find half a module.
 from tellwhy import diagnostics
-from tellwhy.delivery import fork
-from tellwhy.delivery.budget import Budget
-from tellwhy.delivery.children import ChildExit
-from tellwhy.delivery.open_spans import end_all, find
+from tellwhy.delivery.leaving import fork
+from tellwhy.delivery.leaving.budget import Budget
+from tellwhy.delivery.leaving.children import ChildExit
+from tellwhy.delivery.leaving.open_spans import end_all, find
+from tellwhy.delivery.leaving.sigterm import Sigterm
 from tellwhy.delivery.signal import TRACES
-from tellwhy.delivery.signals import Sigterm
 from tellwhy.delivery.stats import empty, exit_line, lost, total
 
 TYPE_CHECKING = False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from tellwhy.delivery.span_fields import SpanFields
+    from tellwhy.delivery.otlp.span_fields import SpanFields
 
 MARK = "tellwhy.truncated"
 _NOTE = "<too large>"

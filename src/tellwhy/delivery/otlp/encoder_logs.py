@@ -11,10 +11,10 @@ from __future__ import annotations
 from struct import Struct
 
 from tellwhy import diagnostics
-from tellwhy.delivery import encoder, encoder_json, wire
-from tellwhy.delivery.batches import batches
-from tellwhy.delivery.encoder import MAX_BYTES
-from tellwhy.delivery.truncation import MARK
+from tellwhy.delivery.otlp import encoder, encoder_json, wire
+from tellwhy.delivery.otlp.batches import batches
+from tellwhy.delivery.otlp.encoder import MAX_BYTES
+from tellwhy.delivery.otlp.truncation import MARK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ anything out of the ordinary takes the long way through ``span_fields`` and
 from __future__ import annotations
 
 from tellwhy import diagnostics, redaction
-from tellwhy.delivery import wire
-from tellwhy.delivery.batches import Heads, batches
-from tellwhy.delivery.span_fields import EventFields, LinkFields, SpanFields, mapping, read, text
-from tellwhy.delivery.truncation import truncate
-from tellwhy.delivery.wire import FLAGS_LOCAL, FLAGS_REMOTE, delimited, pack_double, pack_times, varint
+from tellwhy.delivery.otlp import wire
+from tellwhy.delivery.otlp.batches import Heads, batches
+from tellwhy.delivery.otlp.span_fields import EventFields, LinkFields, SpanFields, mapping, read, text
+from tellwhy.delivery.otlp.truncation import truncate
+from tellwhy.delivery.otlp.wire import FLAGS_LOCAL, FLAGS_REMOTE, delimited, pack_double, pack_times, varint
 from tellwhy.engine.span import Span
 from tellwhy.redaction import export
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from tellwhy.delivery.batches import Group, Head
+    from tellwhy.delivery.otlp.batches import Group, Head
 
 MAX_BYTES = 3_500_000
 """A request's usual bound: below the 4 MiB that gRPC servers take, and a proxy's usual 4 or 5 MB."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from time import monotonic
 
-from tellwhy.delivery.transport import LONGEST_ANSWER, Answer
+from tellwhy.delivery.otlp.transport import LONGEST_ANSWER, Answer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from tellwhy.delivery.endpoint import Endpoint
+    from tellwhy.delivery.otlp.endpoint import Endpoint
 
 
 class SessionTransport:

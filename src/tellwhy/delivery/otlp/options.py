@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from tellwhy import diagnostics
 from tellwhy._version import __version__
-from tellwhy.delivery.compression import DEFLATE, GZIP, NONE, WHERE_IT_PAYS, Compression
-from tellwhy.delivery.endpoint import Endpoint, is_private, parse, resolve
+from tellwhy.delivery.otlp.compression import DEFLATE, GZIP, NONE, WHERE_IT_PAYS, Compression
+from tellwhy.delivery.otlp.endpoint import Endpoint, is_private, parse, resolve
 from tellwhy.delivery.signal import TRACES, of_signal
 from tellwhy.errors import ConfigurationError
 
@@ -65,7 +65,7 @@ class Options:
 
         headers = {"user-agent": f"tellwhy/{__version__} OTel-OTLP-Exporter-Python/{api_version}"}
         if self.endpoint.userinfo:
-            from tellwhy.delivery.proxy import authorization
+            from tellwhy.delivery.otlp.proxy import authorization
 
             headers.update(authorization("authorization", self.endpoint.userinfo))
         for name, value in given.items():

@@ -12,7 +12,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from tellwhy.delivery import fork
+from tellwhy.delivery.leaving import fork
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

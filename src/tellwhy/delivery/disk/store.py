@@ -7,7 +7,7 @@ from time import monotonic
 
 from tellwhy import diagnostics
 from tellwhy.delivery.attempt import Attempt
-from tellwhy.delivery.spool import Spool
+from tellwhy.delivery.disk.spool import Spool
 from tellwhy.delivery.stats import ENCODING, lost
 
 TYPE_CHECKING = False
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final
 
+    from tellwhy.delivery.disk.spool import Entry
     from tellwhy.delivery.outage import Outage
     from tellwhy.delivery.queue import SpanQueue
-    from tellwhy.delivery.spool import Entry
 
 _LOOK_AGAIN: Final = 60.0  # seconds: what a process beside us left behind is found within this time
 

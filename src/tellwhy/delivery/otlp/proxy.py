@@ -11,7 +11,7 @@ from tellwhy import diagnostics
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tellwhy.delivery.endpoint import Endpoint
+    from tellwhy.delivery.otlp.endpoint import Endpoint
 
 
 class Proxy:

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from tellwhy.delivery.endpoint import Endpoint
+    from tellwhy.delivery.otlp.endpoint import Endpoint
 
 # How an HTTP/2 server, which gRPC is, opens its answer to HTTP/1.1: an empty
 # or a short SETTINGS frame, read as a status line.

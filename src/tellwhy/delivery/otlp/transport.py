@@ -16,15 +16,15 @@ import socket
 import ssl
 from time import monotonic
 
-from tellwhy.delivery.proxy import proxy_for
-from tellwhy.delivery.readable import is_readable
+from tellwhy.delivery.otlp.proxy import proxy_for
+from tellwhy.delivery.otlp.readable import is_readable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Final
 
-    from tellwhy.delivery.endpoint import Endpoint
+    from tellwhy.delivery.otlp.endpoint import Endpoint
 
 FAULTS: Final = (OSError, http.client.HTTPException)
 LONGEST_ANSWER: Final = 4 * 1024 * 1024  # bytes; OTLP: a larger one is an error

@@ -13,10 +13,10 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from math import isfinite, isnan
 
-from tellwhy.delivery.batches import Heads, batches
-from tellwhy.delivery.encoder import MAX_BYTES
-from tellwhy.delivery.span_fields import SpanFields, mapping, read, text
-from tellwhy.delivery.truncation import truncate
+from tellwhy.delivery.otlp.batches import Heads, batches
+from tellwhy.delivery.otlp.encoder import MAX_BYTES
+from tellwhy.delivery.otlp.span_fields import SpanFields, mapping, read, text
+from tellwhy.delivery.otlp.truncation import truncate
 from tellwhy.redaction import export
 
 TYPE_CHECKING = False
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from tellwhy.delivery.batches import Group, Head
-    from tellwhy.delivery.span_fields import EventFields, LinkFields
+    from tellwhy.delivery.otlp.batches import Group, Head
+    from tellwhy.delivery.otlp.span_fields import EventFields, LinkFields
 
 _OF_SPANS = (b"resourceSpans", b"scopeSpans", b"spans")
 FRAME = (1, 120)  # a comma; for a request, a resource and a scope, their names and braces

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tellwhy.delivery.otlp import OTLPExporter
+from tellwhy.delivery.otlp.exporter import OTLPExporter
 from tellwhy.delivery.signal import LOGS, METRICS
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ class OTLPLogExporter(OTLPExporter):
     signal = LOGS
 
     def _load_codec(self, protocol: str) -> Any:
-        from tellwhy.delivery import encoder_logs
+        from tellwhy.delivery.otlp import encoder_logs
 
         return encoder_logs.Json if protocol == "http/json" else encoder_logs
 
@@ -28,7 +28,7 @@ class OTLPMetricExporter(OTLPExporter):
     signal = METRICS
 
     def _load_codec(self, protocol: str) -> Any:
-        from tellwhy.delivery import encoder_metrics
+        from tellwhy.delivery.otlp import encoder_metrics
 
         return encoder_metrics.Json if protocol == "http/json" else encoder_metrics
 

@@ -14,12 +14,12 @@ from threading import Event
 from time import monotonic, time
 
 from tellwhy import diagnostics
-from tellwhy.delivery import fork
 from tellwhy.delivery.attempt import Attempt, Unhurried, no_pause
-from tellwhy.delivery.compression import compressed
-from tellwhy.delivery.options import Options
-from tellwhy.delivery.response import error_message, partial_success
-from tellwhy.delivery.retry import RETRYABLE, TOO_LARGE, Backoff, retry_after
+from tellwhy.delivery.leaving import fork
+from tellwhy.delivery.otlp.compression import compressed
+from tellwhy.delivery.otlp.options import Options
+from tellwhy.delivery.otlp.response import error_message, partial_success
+from tellwhy.delivery.otlp.retry import RETRYABLE, TOO_LARGE, Backoff, retry_after
 from tellwhy.delivery.signal import TRACES
 from tellwhy.delivery.stats import ENCODING, REJECTED
 from tellwhy.delivery.stats import TOO_LARGE as DROPPED_TOO_LARGE
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace.export import SpanExportResult
 
-    from tellwhy.delivery.transport import Answer
+    from tellwhy.delivery.otlp.transport import Answer
     from tellwhy.settings.load import Settings
 
 NOT_FOUND: Final = 404  # what backends answer for a signal that they do not know
@@ -207,12 +207,12 @@ class OTLPExporter:
             if options.endpoint.scheme == "https" or not options.endpoint.host.isascii():
                 "host".encode("idna")  # a codec is a module too
 
-            from tellwhy.delivery import explain  # noqa: F401
-            from tellwhy.delivery.transport import Transport
+            from tellwhy.delivery.otlp import explain  # noqa: F401
+            from tellwhy.delivery.otlp.transport import Transport
 
             self._codec = self._load_codec(options.protocol)
             if self._session is not None:
-                from tellwhy.delivery.session import SessionTransport
+                from tellwhy.delivery.otlp.session import SessionTransport
 
                 self._transport = SessionTransport(options.endpoint, self._session, options.certificates)
             else:
@@ -224,8 +224,8 @@ class OTLPExporter:
 
     def _connect(self, attempt: Attempt, deadline: float) -> bool:
         """Make sure of a connection before anything is encoded: while nobody listens, a try is cheap."""
-        from tellwhy.delivery.explain import explain
-        from tellwhy.delivery.transport import FAULTS
+        from tellwhy.delivery.otlp.explain import explain
+        from tellwhy.delivery.otlp.transport import FAULTS
 
         options = self._options
         try:
@@ -266,8 +266,8 @@ class OTLPExporter:
         self, payload: bytes, part: Sequence[Any], attempt: Attempt, deadline: float, headers: dict[str, str]
     ) -> bool:
         """Send one request and note what the answer means; True if the request was too large."""
-        from tellwhy.delivery.explain import explain
-        from tellwhy.delivery.transport import FAULTS
+        from tellwhy.delivery.otlp.explain import explain
+        from tellwhy.delivery.otlp.transport import FAULTS
 
         options = self._options
         deadline = min(deadline, monotonic() + options.timeout)
@@ -304,7 +304,7 @@ class OTLPExporter:
             elif content_type.startswith("text/html"):
                 diagnostics.warn(f"{self.destination} answers with a web page: is it an OTLP receiver?")
             return
-        from tellwhy.delivery.explain import explain_status
+        from tellwhy.delivery.otlp.explain import explain_status
 
         words = explain_status(
             answer.status,
@@ -358,7 +358,7 @@ class OTLPSpanExporter(OTLPExporter):
     def _load_codec(self, protocol: str) -> Any:
         codec: Any
         if protocol == "http/json":
-            from tellwhy.delivery import encoder_json as codec
+            from tellwhy.delivery.otlp import encoder_json as codec
         else:
-            from tellwhy.delivery import encoder as codec
+            from tellwhy.delivery.otlp import encoder as codec
         return codec

@@ -30,7 +30,7 @@ import os
 import sys
 from functools import wraps
 
-from tellwhy.delivery import fork
+from tellwhy.delivery.leaving import fork
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Sigterm:
         with fork.importing():  # of another thread's fork, which would cut the import in two
             import threading
 
-            import tellwhy.delivery.readable  # noqa: F401  # here, not on our thread, which a fork always cuts off
+            import tellwhy.delivery.otlp.readable  # noqa: F401  # here, not on our thread, which a fork always cuts off
         os.set_blocking((pipe := os.pipe())[1], False)
         self._pipe = pipe
         try:
@@ -228,7 +228,7 @@ class Sigterm:
 
 
 def _readable(descriptor: int, timeout: float | None) -> bool:
-    from tellwhy.delivery.readable import is_readable  # not at start-up; imported when we are armed
+    from tellwhy.delivery.otlp.readable import is_readable  # not at start-up; imported when we are armed
 
     return is_readable(descriptor, timeout)
 

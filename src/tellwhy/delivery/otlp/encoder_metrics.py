@@ -12,10 +12,10 @@ from __future__ import annotations
 from struct import Struct, pack
 
 from tellwhy import diagnostics
-from tellwhy.delivery import encoder, encoder_json
-from tellwhy.delivery.encoder import MAX_BYTES
-from tellwhy.delivery.span_fields import mapping, text
-from tellwhy.delivery.wire import attributes, delimited, pack_double, utf8, varint
+from tellwhy.delivery.otlp import encoder, encoder_json
+from tellwhy.delivery.otlp.encoder import MAX_BYTES
+from tellwhy.delivery.otlp.span_fields import mapping, text
+from tellwhy.delivery.otlp.wire import attributes, delimited, pack_double, utf8, varint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tellwhy.delivery.span_fields import EventFields, LinkFields, SpanFields
+    from tellwhy.delivery.otlp.span_fields import EventFields, LinkFields, SpanFields
     from tellwhy.engine.records import Event
 
 pack_double = Struct("<d").pack

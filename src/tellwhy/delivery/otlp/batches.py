@@ -9,7 +9,7 @@ kept on the safe side: lengths are counted with the most bytes they may need.
 from __future__ import annotations
 
 from tellwhy import diagnostics
-from tellwhy.delivery.span_fields import read
+from tellwhy.delivery.otlp.span_fields import read
 from tellwhy.engine.span import Span
 
 TYPE_CHECKING = False
