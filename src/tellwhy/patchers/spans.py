@@ -46,6 +46,7 @@ class Spans:
         "_basis",
         "_on_start",
         "_provider",
+        "_root",
         "_sampler",
         "_tracer",
         "drops_roots",
@@ -62,6 +63,7 @@ class Spans:
         self._basis: Any = _NOBODY
         self._tracer: Any = None
         self._sampler: Any = None
+        self._root: Any = None  # changes without the sampler where somebody begins to count spans
         self._on_start: Any = None
         self.lean = False
         self.eager = True
@@ -75,7 +77,7 @@ class Spans:
         tracer = self._tracer
         if self.lean:
             core = tracer._core
-            if core.sampler is not self._sampler or core.on_start is not self._on_start:
+            if core.root is not self._root or core.sampler is not self._sampler or core.on_start is not self._on_start:
                 self._judge()
         return tracer
 
@@ -120,7 +122,7 @@ class Spans:
             from tellwhy.engine.samplers import DROP, reads_attributes
 
             core = tracer._core
-            self._sampler, self._on_start = core.sampler, core.on_start
+            self._sampler, self._root, self._on_start = core.sampler, core.root, core.on_start
             plan = (core.root, core.remote_sampled, core.remote_unsampled, core.local_sampled, core.local_unsampled)
             self.eager = core.reads_start or any(map(reads_attributes, plan))
             self.drops_roots = core.root is DROP
