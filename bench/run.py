@@ -19,13 +19,12 @@ import re
 import statistics
 import subprocess
 import sys
-import threading
 import venv
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from page import PERFORMANCE, machine, put
+from sink import serving
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("TELLWHY_BENCH_CACHE", HERE.parent / ".nox" / "bench"))
@@ -72,30 +71,6 @@ WORK = [
     Work("memory", 1_500, "memory of one queued span with 8 attributes", unit="B"),
 ]
 Samples = dict[str, dict[str, list[float]]]  # workload -> peer -> one figure a round, in the row's unit
-
-
-class _Sink(BaseHTTPRequestHandler):
-    """Takes everything and answers 200: what is measured is the sender."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                self.rfile.read(size + 2)
-            self.rfile.readline()
-        else:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        body = b"{}" if "json" in self.headers.get("Content-Type", "") else b""
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    do_PUT = do_GET = do_POST
-
-    def log_message(self, *_: Any) -> None:
-        pass
 
 
 class Peer:
@@ -233,9 +208,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--write", action="store_true", help="put the table into the performance page")
     options = parser.parse_args()
-    sink = ThreadingHTTPServer(("127.0.0.1", 0), _Sink)
-    threading.Thread(target=sink.serve_forever, daemon=True).start()
-    endpoint = f"http://127.0.0.1:{sink.server_address[1]}"
+    endpoint = serving().url
     names = options.peers.split(",")
     peers = [Peer(name, interpreter(name, PEERS[name]), endpoint) for name in names]
     try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 import weakref
 
 from opentelemetry.trace import NoOpTracer
@@ -20,6 +19,7 @@ from opentelemetry.trace import TracerProvider as ApiTracerProvider
 from tellwhy import diagnostics
 from tellwhy.engine import metered
 from tellwhy.engine.active import INSTRUMENTATIONS
+from tellwhy.engine.child_resource import generated_instance_id, resource_of_this_process
 from tellwhy.engine.core import Core, LeanResource
 from tellwhy.engine.ids import RandomIdGenerator
 from tellwhy.engine.limits import SpanLimits
@@ -95,7 +95,7 @@ class TracerProvider(ApiTracerProvider):
         self._build(sampler or from_environment(), resource, span_limits or SpanLimits(), id_generator)
         if active_span_processor:
             connect_foreign(self._core, active_span_processor)
-        self._generated_instance_id = _generated_instance_id()
+        self._generated_instance_id = generated_instance_id()
         self._disabled = _is_true("OTEL_SDK_DISABLED")
         if _is_true(_METERED):
             self.count_spans(meter_provider)
@@ -326,8 +326,8 @@ class TracerProvider(ApiTracerProvider):
         core = self._core
         try:
             if not isinstance(core.resource, LeanResource):
-                core.resource = _resource_of_this_process(core.resource, self._generated_instance_id)
-                self._generated_instance_id = _generated_instance_id()
+                core.resource = resource_of_this_process(core.resource, self._generated_instance_id)
+                self._generated_instance_id = generated_instance_id()
             if self.after_fork is not None:
                 self.reconfigure(resource_attributes={**core.resource.attributes, **self.after_fork()})
         except Exception as error:  # the parent's resource is the best there is
@@ -363,32 +363,6 @@ def _call_in_forked_children(provider: TracerProvider) -> None:
             alive._handle_fork()
 
     os.register_at_fork(after_in_child=after_in_child)
-
-
-def _generated_instance_id() -> str | None:
-    """Return the ``service.instance.id`` that the SDK made for this process; None if it made none."""
-    generated: str | None = getattr(sys.modules.get("opentelemetry.sdk.resources"), "_service_instance_id", None)
-    return generated
-
-
-def _resource_of_this_process(resource: Resource, generated: str | None) -> Resource:
-    """
-    Return the resource with the attributes that the SDK detects anew in a forked child.
-
-    As the SDK does, with two exceptions. A ``service.instance.id`` that the
-    program set itself stays. And the detectors are asked one after the other on
-    this thread: the SDK starts threads while the fork is still going on, which
-    can wait for ever for a lock of ``concurrent.futures``.
-    """
-    from opentelemetry.sdk import resources
-
-    mine = resource.attributes.get("service.instance.id")
-    for detector in getattr(resources, "_build_resource_detectors", tuple)():
-        if detector.is_process_dependent():
-            resource = resource.merge(detector.detect())
-    if mine in (None, generated):
-        return resource
-    return resource.merge(resources.Resource({"service.instance.id": mine}))
 
 
 def _become_the_sdks(sdk: ModuleType) -> None:
