@@ -164,6 +164,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "bench/run.py", *session.posargs)
     session.run("python", "bench/patchers.py", *(word for word in session.posargs if word == "--write"))
     write = ["--write"] if "--write" in session.posargs else []
+    session.run("python", "bench/anatomy.py", *write)
     session.run("python", "bench/growth.py", *write)
     session.run("python", "bench/micro_traced.py", *write)
 

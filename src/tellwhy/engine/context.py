@@ -37,6 +37,7 @@ get_context, set_context, reset_context = _access()
 # Context refuses to be changed; one that nobody has seen yet may be.
 put = dict.__setitem__
 fill = dict.update
+put_first = dict.setdefault  # where nothing is there yet: half the price of `put`, by the way that CPython calls it
 
 
 def enter(span: object) -> Token[Context]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 
 from opentelemetry.context import Context
 
-from tellwhy.engine.context import SPAN_KEY, fill, get_context, leave_elsewhere, put, reset_context, set_context
+from tellwhy.engine.context import (
+    SPAN_KEY,
+    fill,
+    get_context,
+    leave_elsewhere,
+    put,
+    put_first,
+    reset_context,
+    set_context,
+)
 from tellwhy.engine.samplers import DROP
 from tellwhy.engine.span import Span, Unrecorded
 
@@ -90,9 +99,11 @@ class CurrentSpan(Context):
             span = self._start_in(given)
         self.span = span
         inner = Context() if len(self) else self  # entered before: that context may live on elsewhere
-        if outer and (parent is None or len(outer) > 1):  # more than the span that is replaced
+        if len(outer) > 1 or (parent is None and len(outer)):  # more than the span that is replaced
             fill(inner, outer)
-        put(inner, SPAN_KEY, span)
+            put(inner, SPAN_KEY, span)
+        else:
+            put_first(inner, SPAN_KEY, span)
         self.token = set_context(inner)
         return span
 

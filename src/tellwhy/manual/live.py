@@ -17,7 +17,7 @@ from opentelemetry.context.context import Context
 
 from tellwhy import diagnostics
 from tellwhy.engine import active
-from tellwhy.engine.context import SPAN_KEY, get_context, leave, put, reset_context, set_context
+from tellwhy.engine.context import SPAN_KEY, get_context, leave, put, put_first, reset_context, set_context
 from tellwhy.engine.ids import random_bits
 from tellwhy.engine.samplers import DROP
 from tellwhy.engine.span import Span, Unrecorded
@@ -197,8 +197,12 @@ def begin(site: Any, args: tuple[Any, ...], kwargs: dict[str, Any], enter: bool 
     scope = _new(Scope)
     scope.site = site
     scope.span = span
-    scope.context = inner = Context(context)
-    put(inner, SPAN_KEY, span)
+    if len(context) > 1 or (parent is None and len(context)):  # more than the span that is replaced
+        scope.context = inner = Context(context)
+        put(inner, SPAN_KEY, span)
+    else:
+        scope.context = inner = Context()
+        put_first(inner, SPAN_KEY, span)
     scope.token = set_context(inner) if enter else None
     if site.min_duration_ns:
         scope.started = perf_counter_ns()
