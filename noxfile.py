@@ -161,9 +161,9 @@ def build(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Ours beside the peers, as ratios in one run. Each peer has a virtual environment of its own."""
     session.install(".[demo]")
-    session.run("python", "bench/run.py", *session.posargs)
-    session.run("python", "bench/patchers.py", *(word for word in session.posargs if word == "--write"))
     write = ["--write"] if "--write" in session.posargs else []
+    session.run("python", "bench/run.py", *session.posargs)
+    session.run("python", "bench/patchers.py", *write)
     session.run("python", "bench/anatomy.py", *write)
     session.run("python", "bench/growth.py", *write)
     session.run("python", "bench/micro_traced.py", *write)

@@ -163,7 +163,7 @@ class Tracer(ApiTracer):
         span_id = (random_bits(64) or 1) if core.ids is None else made_span_id(core.ids)
 
         if decision == DROP:
-            return unrecorded(trace_id, span_id, flags & _RANDOM, state)
+            return _unrecorded(trace_id, span_id, flags & _RANDOM, state)
 
         span = _new(Span)
         own_flags = flags | _SAMPLED if decision == SAMPLE else flags & _RANDOM
@@ -282,8 +282,7 @@ class DisabledTracer(Tracer):
         """Return None: nobody will see a span."""
 
 
-def unrecorded(trace_id: int, span_id: int, flags: int, state: Any) -> Unrecorded:
-    """Return a span that nobody will see."""
+def _unrecorded(trace_id: int, span_id: int, flags: int, state: Any) -> Unrecorded:
     span = _new(Unrecorded)
     span._trace_id = trace_id
     span._span_id = span_id

@@ -18,10 +18,9 @@ from opentelemetry.context.context import Context
 from tellwhy import diagnostics
 from tellwhy.engine import active
 from tellwhy.engine.context import SPAN_KEY, get_context, leave, put, put_first, reset_context, set_context
-from tellwhy.engine.ids import random_bits
 from tellwhy.engine.samplers import DROP
 from tellwhy.engine.span import Span, Unrecorded
-from tellwhy.engine.tracer import Tracer, unrecorded
+from tellwhy.engine.tracer import Tracer
 from tellwhy.manual import counts, lineage, outcome, taking, tracers
 
 TYPE_CHECKING = False
@@ -228,8 +227,8 @@ def _short_cut(
         return _by_the_api(site, args, kwargs, tracer, context, parent)
     if type(decider) is not int or core.reads_start or core.max_value_length is not None:
         return _by_the_api(site, args, kwargs, tracer, context, parent)
-    if decider == DROP and parent is None and core.ids is None:
-        return unrecorded(random_bits(128) or 1, random_bits(64) or 1, core.random_flag, None)
+    if decider == DROP and parent is None:
+        return tracer.dropped_root()
     span = tracer.start_below(parent, site.name, None, site.kind, None, (), None, True, True)
     if type(span) is Span:
         if site.start is None:

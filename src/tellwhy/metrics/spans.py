@@ -10,8 +10,6 @@ that dashboards made for it work: ``traces.span.metrics.calls`` and
 
 from __future__ import annotations
 
-from opentelemetry.trace import StatusCode
-
 from tellwhy import diagnostics
 from tellwhy.metrics.durations import FOLD_AT, MILLISECOND, Durations
 from tellwhy.metrics.histograms import Explicit, Exponential
@@ -26,7 +24,6 @@ CALLS: Final = "traces.span.metrics.calls"
 DURATION: Final = "traces.span.metrics.duration"
 # The connector's own, in milliseconds.
 BOUNDS: Final = (2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1000, 1400, 2000, 5000, 10_000, 15_000)
-_UNSET = StatusCode.UNSET
 
 
 class SpanMetrics:

@@ -143,7 +143,6 @@ def serve(server: Server, call: Callable[..., Any], environ: dict[str, Any], sta
     try:
         exchange = _begin(server, environ)
         if exchange is not None:
-            answer = start_response
             if exchange.tells or _PROPAGATORS in sys.modules:
                 answer = _watched(exchange, environ, start_response)
             environ[KEY] = exchange
